@@ -1,0 +1,2 @@
+//! The `billet-lab` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! RMCP+ and IPMI 2.0.
