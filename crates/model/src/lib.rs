@@ -1,5 +1,13 @@
 //! Words and rules of a bare-metal cloud: pure values and functions.
+//!
+//! Nothing in here waits, opens a socket, reads a clock or knows SQL. Time and identifiers are passed in.
 
-mod secret;
+pub mod agent;
+pub mod event;
+pub mod node;
+pub mod port;
+pub mod secret;
+pub mod state;
+pub mod step;
 
 pub use secret::Secret;
