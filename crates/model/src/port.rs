@@ -48,3 +48,28 @@ pub struct Port {
     /// When it last changed.
     pub updated_at: Option<Timestamp>,
 }
+
+impl Port {
+    /// A port as it is first registered: bootable, everything else empty. `address` is lower case with colons.
+    pub fn new(uuid: Uuid, node_uuid: Uuid, address: String, now: Timestamp) -> Self {
+        Self {
+            uuid,
+            node_uuid,
+            address,
+            name: None,
+            description: None,
+            extra: Object::new(),
+            internal_info: Object::new(),
+            local_link_connection: Object::new(),
+            pxe_enabled: true,
+            portgroup_uuid: None,
+            physical_network: None,
+            is_smartnic: false,
+            vendor: None,
+            category: None,
+            available_for_dynamic_portgroup: None,
+            created_at: now,
+            updated_at: None,
+        }
+    }
+}

@@ -1,1 +1,81 @@
-//! Placeholder.
+//! The only room that knows SQL.
+//!
+//! A node is stored as one JSON document beside the columns that filters and claims need; the columns are projections of the
+//! document, written by one function. All changes of a node go through [`Store::edit_node`]: read, change in memory, write,
+//! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
+//! that lost its node can't write to it any more.
+
+pub mod claim;
+pub mod config_drive;
+mod database;
+pub mod dhcp_lease;
+pub mod event;
+pub mod node;
+pub mod port;
+mod seal;
+
+pub use claim::Claim;
+pub use database::{OpenError, Store};
+pub use node::{Edit, Guard, NodeQuery, NodeRow, SortDirection};
+pub use port::PortQuery;
+
+/// What can go wrong, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row: tell the user.
+    #[error("{what} {ident} could not be found")]
+    NotFound {
+        /// `Node`, `Port` …
+        what: &'static str,
+        /// What was asked for.
+        ident: String,
+    },
+    /// Another row has this value already: the user chooses another one.
+    #[error("{what} with {field} {value} already exists")]
+    Duplicate {
+        /// `node`, `port` …
+        what: &'static str,
+        /// Column.
+        field: &'static str,
+        /// The value that is taken.
+        value: String,
+    },
+    /// Somebody else holds the node: retry later.
+    #[error("node {node} is locked by {holder}")]
+    Locked {
+        /// Node's name or UUID.
+        node: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// This process held the node, and lost it: stop working on it.
+    #[error("the claim on node {node} was lost to another process")]
+    ClaimLost {
+        /// Node's UUID.
+        node: uuid::Uuid,
+    },
+    /// A sealed value could not be opened: the key file does not belong to this database.
+    #[error("a stored secret of {what} can't be opened: the file seal.key does not belong to this database")]
+    Seal {
+        /// Whose secret.
+        what: String,
+    },
+    /// The database itself failed (disk full, connection lost).
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A stored document can't be read by this version.
+    #[error("stored {what} can't be read: {source}")]
+    Corrupt {
+        /// Whose document.
+        what: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Shorthand of this crate.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+pub(crate) fn micros(time: jiff::Timestamp) -> i64 {
+    time.as_microsecond()
+}

@@ -1,0 +1,115 @@
+//! Claims: a lease on a node, with an epoch that fences off whoever lost it.
+
+use crate::{Result, Store, StoreError, micros};
+use jiff::Timestamp;
+use sqlx::Row;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A lease on one node. It is renewed by [`Store::renew`], ended by [`Store::release`], and every write made under it checks the
+/// epoch: once another process has claimed the node, this one's writes fail with [`StoreError::ClaimLost`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Node.
+    pub node: Uuid,
+    /// Who holds it: the conductor's host name, shown as `reservation`.
+    pub holder: String,
+    /// Fencing epoch.
+    pub epoch: i64,
+}
+
+impl Store {
+    /// Claims a node for `ttl`. [`StoreError::Locked`] where somebody (this process included) holds it.
+    pub async fn claim(&self, node: Uuid, holder: &str, now: Timestamp, ttl: Duration) -> Result<Claim> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 \
+             WHERE uuid = $3 AND (lease_holder IS NULL OR lease_until_us < $4) RETURNING lease_epoch",
+        )
+        .bind(holder)
+        .bind(until(now, ttl))
+        .bind(node.to_string())
+        .bind(micros(now))
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = row {
+            let epoch = row.try_get("lease_epoch")?;
+            tx.commit().await?;
+            return Ok(Claim { node, holder: holder.to_owned(), epoch });
+        }
+        let row = sqlx::query("SELECT lease_holder FROM nodes WHERE uuid = $1")
+            .bind(node.to_string())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::NotFound { what: "Node", ident: node.to_string() })?;
+        Err(StoreError::Locked { node: node.to_string(), holder: row.try_get("lease_holder")? })
+    }
+
+    /// Prolongs a claim; [`StoreError::ClaimLost`] if it is not ours any more.
+    pub async fn renew(&self, claim: &Claim, now: Timestamp, ttl: Duration) -> Result<()> {
+        let mut tx = self.write().await?;
+        let done =
+            sqlx::query("UPDATE nodes SET lease_until_us = $1 WHERE uuid = $2 AND lease_epoch = $3 AND lease_holder IS NOT NULL")
+                .bind(until(now, ttl))
+                .bind(claim.node.to_string())
+                .bind(claim.epoch)
+                .execute(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 { Err(StoreError::ClaimLost { node: claim.node }) } else { Ok(()) }
+    }
+
+    /// Ends a claim; one that is lost already is no error. Nodes that became due meanwhile are looked at at once.
+    pub async fn release(&self, claim: &Claim) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE uuid = $1 AND lease_epoch = $2",
+        )
+        .bind(claim.node.to_string())
+        .bind(claim.epoch)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// Drops every lease. Right only where this process is the only one: under the lock of a SQLite state directory.
+    pub async fn release_all(&self) -> Result<u64> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE lease_holder IS NOT NULL",
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.nudge();
+        Ok(done.rows_affected())
+    }
+
+    /// Nodes that are due and free, soonest first; and when the next one after them will be.
+    pub async fn due_nodes(&self, now: Timestamp, limit: i64) -> Result<(Vec<Uuid>, Option<Timestamp>)> {
+        let rows = sqlx::query(
+            "SELECT uuid FROM nodes WHERE due_us <= $1 AND (lease_holder IS NULL OR lease_until_us < $1) \
+             ORDER BY due_us LIMIT $2",
+        )
+        .bind(micros(now))
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        let mut nodes = Vec::with_capacity(rows.len());
+        for row in rows {
+            nodes.extend(Uuid::parse_str(row.try_get("uuid")?).ok());
+        }
+        let next: Option<i64> = sqlx::query("SELECT MIN(due_us) AS next FROM nodes WHERE due_us > $1")
+            .bind(micros(now))
+            .fetch_one(self.read())
+            .await?
+            .try_get("next")?;
+        Ok((nodes, next.and_then(|us| Timestamp::from_microsecond(us).ok())))
+    }
+}
+
+fn until(now: Timestamp, ttl: Duration) -> i64 {
+    micros(now).saturating_add(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,183 @@
+//! Opening the database: the state directory, its lock, connections, migrations.
+
+use crate::Result;
+use crate::seal::Sealer;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, SqlSafeStr, Transaction};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Why a state directory can't be used. Each is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file or directory can't be made, read or locked.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The directory holds other things than Billet's.
+    #[error("{} is not a Billet state directory: it is not empty and has no billet.db (choose another with --state-dir)", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Another process uses it.
+    #[error("{} is in use by another billet process (stop it, or choose another with --state-dir)", path.display())]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The database can't be opened or brought up to date.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The database of one site. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// One connection: SQLite has one writer at a time, and a queue in front of it is fair where its own lock is not.
+    writer: AnyPool,
+    readers: AnyPool,
+    sealer: Sealer,
+    due: Notify,
+    _lock: fs::File,
+}
+
+const READERS: u32 = 4;
+const DATABASE: &str = "billet.db";
+
+impl Store {
+    /// Opens, or makes, the SQLite database in a state directory, and brings it up to date.
+    ///
+    /// The directory is locked for as long as the store lives, so leases that a dead process left in it can be dropped at once
+    /// (see [`Store::release_all`]).
+    pub async fn open(state_dir: &Path) -> Result<Self, OpenError> {
+        let lock = prepare(state_dir)?;
+        let path = state_dir.join(DATABASE);
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Database {
+            path: path.clone(),
+            source,
+        };
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let options = AnyConnectOptions::from_str(&url).map_err(|error| failed(error.into()))?;
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(30))
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection
+                            .execute(
+                                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                                 PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;",
+                            )
+                            .await?;
+                        Ok(())
+                    })
+                })
+        };
+        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
+        migrations().run(&writer).await.map_err(|error| failed(error.into()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .map_err(|source| OpenError::File { path: path.clone(), source })?;
+        let readers = pool(READERS).connect_lazy_with(options);
+        let sealer = Sealer::open(&state_dir.join("seal.key"))?;
+        Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
+    }
+
+    /// Begins a write transaction; writers queue up here.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
+        Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    pub(crate) fn read(&self) -> &AnyPool {
+        &self.inner.readers
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
+    }
+
+    /// Waits until some node may have become due since the last call returned.
+    pub async fn due(&self) {
+        self.inner.due.notified().await;
+    }
+
+    pub(crate) fn nudge(&self) {
+        self.inner.due.notify_one();
+    }
+
+    /// Answers if the database does: for the health check.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(self.read()).await?;
+        Ok(())
+    }
+
+    /// Writes everything out and closes the connections.
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+}
+
+/// Makes the directory if need be, refuses a foreign one, and takes its lock.
+fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::File { path, source }
+    };
+    fs::create_dir_all(state_dir).map_err(failed(state_dir))?;
+    let lock_path = state_dir.join("lock");
+    let known = [DATABASE, "lock"].iter().any(|name| state_dir.join(name).exists());
+    let mut entries = fs::read_dir(state_dir).map_err(failed(state_dir))?;
+    // `ramdisk` may be put there before the first start.
+    let foreign = entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "ramdisk"));
+    if !known && foreign {
+        return Err(OpenError::Foreign { path: state_dir.to_owned() });
+    }
+    fs::set_permissions(state_dir, fs::Permissions::from_mode(0o700)).map_err(failed(state_dir))?;
+    let lock = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(failed(&lock_path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: state_dir.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(OpenError::File { path: lock_path, source }),
+    }
+}
+
+/// The numbered migrations, in SQLite's dialect.
+fn migrations() -> Migrator {
+    let first = include_str!("../migrations/0001_first.sql")
+        .replace("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT")
+        .replace("{bytes}", "BLOB");
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "first".into(),
+        MigrationType::Simple,
+        AssertSqlSafe(first).into_sql_str(),
+        false,
+    )])
+}

@@ -1,0 +1,63 @@
+//! The event log.
+
+use crate::{Result, Store, micros};
+use jiff::Timestamp;
+use model::event::LogEvent;
+use sqlx::{Any, Row, Transaction};
+use uuid::Uuid;
+
+pub(crate) async fn insert(tx: &mut Transaction<'static, Any>, event: &LogEvent) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO events (node_uuid, at_us, duration_us, kind, name, ok, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(event.node_uuid.map(|uuid| uuid.to_string()))
+    .bind(micros(event.at))
+    .bind(event.duration_us)
+    .bind(event.kind.as_str())
+    .bind(&event.name)
+    .bind(i64::from(event.ok))
+    .bind(&event.detail)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Appends events that change no node.
+    pub async fn record(&self, events: &[LogEvent]) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        for event in events {
+            insert(&mut tx, event).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The newest `limit` events of a node, oldest first.
+    pub async fn events(&self, node: Uuid, limit: i64) -> Result<Vec<LogEvent>> {
+        let rows = sqlx::query(
+            "SELECT at_us, duration_us, kind, name, ok, detail FROM events WHERE node_uuid = $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(node.to_string())
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows.iter().rev() {
+            let Ok(kind) = row.try_get::<String, _>("kind")?.parse() else { continue };
+            events.push(LogEvent {
+                node_uuid: Some(node),
+                at: Timestamp::from_microsecond(row.try_get("at_us")?).unwrap_or_default(),
+                duration_us: row.try_get("duration_us")?,
+                kind,
+                name: row.try_get("name")?,
+                ok: row.try_get::<i64, _>("ok")? != 0,
+                detail: row.try_get("detail")?,
+            });
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,531 @@
+//! Nodes: one document, projected columns, sealed secrets.
+
+use crate::claim::Claim;
+use crate::{Result, Store, StoreError, event, micros};
+use jiff::Timestamp;
+use model::Secret;
+use model::event::LogEvent;
+use model::node::{Node, Object};
+use model::secret::{MASK, is_secret_key};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use uuid::Uuid;
+
+/// A node with what is known about it beside its document.
+#[derive(Debug, Clone)]
+pub struct NodeRow {
+    /// The node; its secrets are masks unless it was read by [`Store::node_with_secrets`].
+    pub node: Node,
+    /// Who holds it now.
+    pub reservation: Option<String>,
+}
+
+/// Who may change the node now.
+#[derive(Debug, Clone, Copy)]
+pub enum Guard<'a> {
+    /// Only while nobody holds it (users' changes); else [`StoreError::Locked`].
+    Free,
+    /// Only the holder of this claim; else [`StoreError::ClaimLost`].
+    Held(&'a Claim),
+    /// Anybody at any time: heartbeats, what was seen on the network, `maintenance`.
+    Any,
+}
+
+/// A node being changed, and what is to be said about it.
+#[derive(Debug)]
+pub struct Edit {
+    /// The node with its secrets; change it in place.
+    pub node: Node,
+    /// Written in the same transaction.
+    pub events: Vec<LogEvent>,
+}
+
+/// Direction of a sorted list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SortDirection {
+    /// Smallest first.
+    #[default]
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// Filters of a list of nodes. Everything given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct NodeQuery {
+    /// Column and exact value; see [`NodeQuery::TEXT_COLUMNS`].
+    pub equal: Vec<(&'static str, String)>,
+    /// Has an instance, or has none.
+    pub associated: Option<bool>,
+    /// In maintenance or not.
+    pub maintenance: Option<bool>,
+    /// Retired or not.
+    pub retired: Option<bool>,
+    /// One of these shards.
+    pub shards: Vec<String>,
+    /// Has a shard, or has none.
+    pub sharded: Option<bool>,
+    /// Text within the description.
+    pub description_contains: Option<String>,
+    /// Owner or lessee is this project.
+    pub project: Option<String>,
+    /// Children too; otherwise only nodes without a parent (unless `parent_node` is asked for).
+    pub include_children: bool,
+    /// Sort column; see [`NodeQuery::SORT_COLUMNS`]. None: order of creation.
+    pub sort: Option<&'static str>,
+    /// Direction.
+    pub direction: SortDirection,
+    /// Start behind this node.
+    pub marker: Option<Uuid>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl NodeQuery {
+    /// Columns that `equal` may name.
+    pub const TEXT_COLUMNS: &'static [&'static str] = &[
+        "chassis_uuid",
+        "instance_uuid",
+        "provision_state",
+        "driver",
+        "resource_class",
+        "fault",
+        "conductor_group",
+        "owner",
+        "lessee",
+        "parent_node",
+        "instance_name",
+    ];
+
+    /// API field and the column that sorts by it.
+    pub const SORT_COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("id", "id"),
+        ("uuid", "uuid"),
+        ("name", "name"),
+        ("instance_uuid", "instance_uuid"),
+        ("provision_state", "provision_state"),
+        ("power_state", "power_state"),
+        ("driver", "driver"),
+        ("maintenance", "maintenance"),
+        ("retired", "retired"),
+        ("fault", "fault"),
+        ("resource_class", "resource_class"),
+        ("conductor_group", "conductor_group"),
+        ("owner", "owner"),
+        ("lessee", "lessee"),
+        ("shard", "shard"),
+        ("parent_node", "parent_node"),
+        ("description", "description"),
+        ("instance_name", "instance_name"),
+        ("created_at", "created_us"),
+        ("updated_at", "updated_us"),
+        ("provision_updated_at", "provision_updated_us"),
+    ];
+}
+
+/// What is sealed of a node. Pointers are JSON pointers into the named object.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Secrets {
+    driver_info: Vec<(String, Value)>,
+    driver_internal_info: Vec<(String, Value)>,
+    instance_info: Vec<(String, Value)>,
+    agent_token: Option<String>,
+}
+
+/// Takes the secrets out of an object and leaves masks.
+fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)>) {
+    for (key, value) in object.iter_mut() {
+        let pointer = format!("{prefix}/{}", key.replace('~', "~0").replace('/', "~1"));
+        if is_secret_key(key) && !value.is_null() {
+            if value.as_str() != Some(MASK) {
+                out.push((pointer, value.take()));
+                *value = Value::from(MASK);
+            }
+        } else if let Value::Object(inner) = value {
+            take_secrets(inner, &pointer, out);
+        }
+    }
+}
+
+fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
+    let mut whole = Value::Object(std::mem::take(object));
+    for (pointer, secret) in secrets {
+        if let Some(place) = whole.pointer_mut(&pointer) {
+            *place = secret;
+        }
+    }
+    if let Value::Object(inner) = whole {
+        *object = inner;
+    }
+}
+
+impl Store {
+    /// Splits a node into the document that may be shown and the sealed rest.
+    fn encode(&self, node: &Node) -> Result<(String, Option<Vec<u8>>)> {
+        let mut shown = node.clone();
+        let mut secrets = Secrets::default();
+        take_secrets(&mut shown.driver_info, "", &mut secrets.driver_info);
+        take_secrets(&mut shown.driver_internal_info, "", &mut secrets.driver_internal_info);
+        take_secrets(&mut shown.instance_info, "", &mut secrets.instance_info);
+        if let Some(token) = shown.agent.token.take() {
+            secrets.agent_token = Some(token.expose().to_owned());
+            shown.agent.token = Some(Secret::new(MASK));
+        }
+        let corrupt = |source| StoreError::Corrupt { what: label(node.uuid), source };
+        let empty = secrets.driver_info.is_empty()
+            && secrets.driver_internal_info.is_empty()
+            && secrets.instance_info.is_empty()
+            && secrets.agent_token.is_none();
+        let sealed = if empty {
+            None
+        } else {
+            let plain = serde_json::to_vec(&secrets).map_err(corrupt)?;
+            Some(self.sealer().seal(&label(node.uuid), &plain)?)
+        };
+        Ok((serde_json::to_string(&shown).map_err(corrupt)?, sealed))
+    }
+
+    /// Puts the sealed part back into a node as read.
+    fn unseal(&self, node: &mut Node, sealed: Option<Vec<u8>>) -> Result<()> {
+        let Some(sealed) = sealed else { return Ok(()) };
+        let plain = self.sealer().open_sealed(&label(node.uuid), &sealed)?;
+        let secrets: Secrets = serde_json::from_slice(&plain)
+            .map_err(|source| StoreError::Corrupt { what: label(node.uuid), source })?;
+        put_secrets(&mut node.driver_info, secrets.driver_info);
+        put_secrets(&mut node.driver_internal_info, secrets.driver_internal_info);
+        put_secrets(&mut node.instance_info, secrets.instance_info);
+        node.agent.token = secrets.agent_token.map(Secret::new);
+        Ok(())
+    }
+
+    /// Registers a node. [`StoreError::Duplicate`] names the field that is taken.
+    pub async fn create_node(&self, node: &Node, events: &[LogEvent]) -> Result<()> {
+        let (doc, sealed) = self.encode(node)?;
+        let columns = projected(node);
+        let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+        let marks: Vec<_> = (1..=columns.len() + 3).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "INSERT INTO nodes ({}, uuid, doc, secrets) VALUES ({})",
+            names.join(", "),
+            marks.join(", ")
+        );
+        let mut tx = self.write().await?;
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (_, value) in columns {
+            query = value.bind(query);
+        }
+        query
+            .bind(node.uuid.to_string())
+            .bind(doc)
+            .bind(sealed)
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| duplicate(error, node))?;
+        for event in events {
+            event::insert(&mut tx, event).await?;
+        }
+        tx.commit().await?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// Reads a node by UUID or name; secrets stay masked.
+    pub async fn node(&self, ident: &str) -> Result<NodeRow> {
+        let row = self.node_row(ident).await?;
+        decode_row(&row)
+    }
+
+    /// Reads a node with its secrets opened: only for those who talk to its BMC or its agent.
+    pub async fn node_with_secrets(&self, uuid: Uuid) -> Result<NodeRow> {
+        let row = self.node_row(&uuid.to_string()).await?;
+        let mut decoded = decode_row(&row)?;
+        self.unseal(&mut decoded.node, row.try_get("secrets")?)?;
+        Ok(decoded)
+    }
+
+    async fn node_row(&self, ident: &str) -> Result<AnyRow> {
+        sqlx::query(
+            "SELECT doc, secrets, lease_holder, lease_until_us FROM nodes WHERE uuid = $1 OR name = $2 \
+             ORDER BY CASE WHEN uuid = $1 THEN 0 ELSE 1 END LIMIT 1",
+        )
+        .bind(ident.to_ascii_lowercase())
+        .bind(ident)
+        .fetch_optional(self.read())
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
+    }
+
+    /// Lists nodes; secrets stay masked.
+    pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
+        let mut sql = String::from("SELECT doc, lease_holder, lease_until_us FROM nodes WHERE 1 = 1");
+        let mut values: Vec<Column> = Vec::new();
+        let place = |values: &mut Vec<Column>, value: Column| {
+            values.push(value);
+            format!("${}", values.len())
+        };
+        for (column, value) in &query.equal {
+            debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
+            let mark = place(&mut values, Column::Text(Some(value.clone())));
+            sql.push_str(&format!(" AND {column} = {mark}"));
+        }
+        for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
+            if let Some(value) = value {
+                let mark = place(&mut values, Column::Number(Some(i64::from(value))));
+                sql.push_str(&format!(" AND {column} = {mark}"));
+            }
+        }
+        for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
+            match value {
+                Some(true) => sql.push_str(&format!(" AND {column} IS NOT NULL")),
+                Some(false) => sql.push_str(&format!(" AND {column} IS NULL")),
+                None => {}
+            }
+        }
+        if !query.shards.is_empty() {
+            let marks: Vec<_> = query
+                .shards
+                .iter()
+                .map(|shard| place(&mut values, Column::Text(Some(shard.clone()))))
+                .collect();
+            sql.push_str(&format!(" AND shard IN ({})", marks.join(", ")));
+        }
+        if let Some(text) = &query.description_contains {
+            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let mark = place(&mut values, Column::Text(Some(format!("%{escaped}%"))));
+            sql.push_str(&format!(" AND description LIKE {mark} ESCAPE '\\'"));
+        }
+        if let Some(project) = &query.project {
+            let mark = place(&mut values, Column::Text(Some(project.clone())));
+            sql.push_str(&format!(" AND (owner = {mark} OR lessee = {mark})"));
+        }
+        if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
+            sql.push_str(" AND parent_node IS NULL");
+        }
+        let sort = query.sort.unwrap_or("id");
+        let (compare, order) = match query.direction {
+            SortDirection::Ascending => (">", "ASC"),
+            SortDirection::Descending => ("<", "DESC"),
+        };
+        if let Some(marker) = query.marker {
+            let mark = place(&mut values, Column::Text(Some(marker.to_string())));
+            // Nulls sort as empty texts or zeros, so that a marker within them has a place.
+            let of_marker = |column: &str| format!("(SELECT {column} FROM nodes WHERE uuid = {mark})");
+            if sort == "id" {
+                sql.push_str(&format!(" AND id {compare} {}", of_marker("id")));
+            } else {
+                sql.push_str(&format!(
+                    " AND (COALESCE({sort}, '') {compare} {key} OR (COALESCE({sort}, '') = {key} AND id {compare} {id}))",
+                    key = of_marker(&format!("COALESCE({sort}, '')")),
+                    id = of_marker("id"),
+                ));
+            }
+        }
+        if sort == "id" {
+            sql.push_str(&format!(" ORDER BY id {order}"));
+        } else {
+            sql.push_str(&format!(" ORDER BY COALESCE({sort}, '') {order}, id {order}"));
+        }
+        let mark = place(&mut values, Column::Number(Some(query.limit)));
+        sql.push_str(&format!(" LIMIT {mark}"));
+        let mut statement = sqlx::query(AssertSqlSafe(sql));
+        for value in values {
+            statement = value.bind(statement);
+        }
+        statement.fetch_all(self.read()).await?.iter().map(decode_row).collect()
+    }
+
+    /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
+    ///
+    /// Out comes what `change` returned and the node as written. If `change` fails, or leaves the node as it was, no row is
+    /// written; events are, unless it failed.
+    pub async fn edit_node<T, E>(
+        &self,
+        uuid: Uuid,
+        guard: Guard<'_>,
+        now: Timestamp,
+        change: impl FnOnce(&mut Edit) -> Result<T, E>,
+    ) -> Result<(T, Node), E>
+    where
+        E: From<StoreError>,
+    {
+        let mut tx = self.write().await?;
+        let before = read_guarded(&mut tx, uuid, guard, now).await?;
+        let mut node = before.0;
+        self.unseal(&mut node, before.1)?;
+        let mut edit = Edit { node: node.clone(), events: Vec::new() };
+        let out = change(&mut edit)?;
+        if edit.node != node {
+            edit.node.updated_at = Some(now);
+            self.write_node(&mut tx, &edit.node).await?;
+        }
+        for event in &edit.events {
+            event::insert(&mut tx, event).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        if edit.node.due.is_some_and(|due| due <= now) || edit.node.due != node.due {
+            self.nudge();
+        }
+        Ok((out, edit.node))
+    }
+
+    async fn write_node(&self, tx: &mut Transaction<'static, Any>, node: &Node) -> Result<()> {
+        let (doc, sealed) = self.encode(node)?;
+        let columns = projected(node);
+        let sets: Vec<_> =
+            columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
+        let count = columns.len();
+        let sql = format!(
+            "UPDATE nodes SET {}, doc = ${}, secrets = ${} WHERE uuid = ${}",
+            sets.join(", "),
+            count + 1,
+            count + 2,
+            count + 3
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (_, value) in columns {
+            query = value.bind(query);
+        }
+        query
+            .bind(doc)
+            .bind(sealed)
+            .bind(node.uuid.to_string())
+            .execute(&mut **tx)
+            .await
+            .map_err(|error| duplicate(error, node))?;
+        Ok(())
+    }
+
+    /// Forgets a node, its ports and its config drive, if `allow` agrees. Events stay.
+    pub async fn delete_node<E>(
+        &self,
+        uuid: Uuid,
+        now: Timestamp,
+        allow: impl FnOnce(&Node) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        E: From<StoreError>,
+    {
+        let mut tx = self.write().await?;
+        let (node, _) = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
+        allow(&node)?;
+        sqlx::query("DELETE FROM nodes WHERE uuid = $1")
+            .bind(uuid.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::from)?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(())
+    }
+}
+
+async fn read_guarded(
+    tx: &mut Transaction<'static, Any>,
+    uuid: Uuid,
+    guard: Guard<'_>,
+    now: Timestamp,
+) -> Result<(Node, Option<Vec<u8>>)> {
+    let row = sqlx::query(
+        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
+    )
+    .bind(uuid.to_string())
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or_else(|| StoreError::NotFound { what: "Node", ident: uuid.to_string() })?;
+    let holder: Option<String> = row.try_get("lease_holder")?;
+    match guard {
+        Guard::Free => {
+            if let Some(holder) =
+                holder.filter(|_| row.try_get::<i64, _>("lease_until_us").unwrap_or(0) >= micros(now))
+            {
+                return Err(StoreError::Locked { node: uuid.to_string(), holder });
+            }
+        }
+        Guard::Held(claim) => {
+            if holder.is_none() || row.try_get::<i64, _>("lease_epoch")? != claim.epoch {
+                return Err(StoreError::ClaimLost { node: uuid });
+            }
+        }
+        Guard::Any => {}
+    }
+    Ok((decode(row.try_get("doc")?)?, row.try_get("secrets")?))
+}
+
+fn label(uuid: Uuid) -> String {
+    format!("node {uuid}")
+}
+
+fn decode(doc: &str) -> Result<Node> {
+    serde_json::from_str(doc).map_err(|source| StoreError::Corrupt { what: "node".to_owned(), source })
+}
+
+fn decode_row(row: &AnyRow) -> Result<NodeRow> {
+    let until: i64 = row.try_get("lease_until_us")?;
+    let reservation: Option<String> = row.try_get("lease_holder")?;
+    let reservation = reservation.filter(|_| until >= micros(Timestamp::now()));
+    Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation })
+}
+
+fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
+    let field = match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => database.message(),
+        _ => return error.into(),
+    };
+    let (field, value) = if field.contains("instance_uuid") {
+        ("instance_uuid", node.instance_uuid.clone())
+    } else if field.contains("name") {
+        ("name", node.name.clone())
+    } else {
+        ("uuid", Some(node.uuid.to_string()))
+    };
+    StoreError::Duplicate { what: "node", field, value: value.unwrap_or_default() }
+}
+
+/// A value for a column, in the only types that both databases share.
+pub(crate) enum Column {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+impl Column {
+    pub(crate) fn bind(self, query: Query<'_, Any, AnyArguments>) -> Query<'_, Any, AnyArguments> {
+        match self {
+            Column::Text(value) => query.bind(value),
+            Column::Number(value) => query.bind(value),
+        }
+    }
+}
+
+/// The columns that mirror the document.
+fn projected(node: &Node) -> Vec<(&'static str, Column)> {
+    let text = |value: Option<&str>| Column::Text(value.map(str::to_owned));
+    let id = |value: Option<Uuid>| Column::Text(value.map(|uuid| uuid.to_string()));
+    let flag = |value: bool| Column::Number(Some(i64::from(value)));
+    let time = |value: Option<Timestamp>| Column::Number(value.map(micros));
+    vec![
+        ("name", text(node.name.as_deref())),
+        ("instance_uuid", text(node.instance_uuid.as_deref())),
+        ("provision_state", text(Some(node.provision_state.as_str()))),
+        ("power_state", text(node.power_state.map(|state| state.as_str()))),
+        ("driver", text(Some(&node.driver))),
+        ("maintenance", flag(node.maintenance)),
+        ("retired", flag(node.retired)),
+        ("fault", text(node.fault.map(|fault| fault.as_str()))),
+        ("resource_class", text(node.resource_class.as_deref())),
+        ("conductor_group", text(Some(&node.conductor_group))),
+        ("chassis_uuid", id(node.chassis_uuid)),
+        ("owner", text(node.owner.as_deref())),
+        ("lessee", text(node.lessee.as_deref())),
+        ("shard", text(node.shard.as_deref())),
+        ("parent_node", id(node.parent_node)),
+        ("description", text(node.description.as_deref())),
+        ("instance_name", text(node.instance_name.as_deref())),
+        ("created_us", time(Some(node.created_at))),
+        ("updated_us", time(node.updated_at)),
+        ("provision_updated_us", time(node.provision_updated_at)),
+        ("due_us", time(node.due)),
+    ]
+}
