@@ -1,3 +1,15 @@
 //! Virtual bare metal for trying and testing.
+//!
+//! A [`rack::Rack`] is a set of QEMU machines with real firmware, each behind a simulated BMC, on one wire, in namespaces of its own
+//! ([`isolation`]). Images to put on them are built by [`image`] and served by [`image_server`]; [`demo`] plays the whole story on them.
 pub mod chassis;
+pub mod error;
+pub mod image_server;
 pub mod ipmi_sim;
+pub mod isolation;
+pub mod network;
+pub mod process;
+pub mod qemu;
+pub mod state_dir;
+
+pub use error::{Error, Result};
