@@ -3,11 +3,14 @@
 //! Nothing in here waits, opens a socket, reads a clock or knows SQL. Time and identifiers are passed in.
 
 pub mod agent;
+pub mod driver;
 pub mod event;
+pub mod hints;
 pub mod node;
 pub mod port;
 pub mod secret;
 pub mod state;
 pub mod step;
+pub mod version;
 
 pub use secret::Secret;
