@@ -3,3 +3,5 @@
 pub mod dhcp;
 pub mod ipmi;
 pub mod tftp;
+
+pub use dhcp::Mac;

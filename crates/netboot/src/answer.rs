@@ -1,0 +1,263 @@
+//! Which DHCP answer a machine gets. Pure.
+
+use std::net::Ipv4Addr;
+
+use wire::Mac;
+use wire::dhcp::{Arch, BootFile, Kind, Reply, ReplyKind, Request, VendorClass};
+
+use crate::{Boot, Client, Machine, Network, Programs};
+
+/// The place that a machine asks from, and what it is served with there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here<'a> {
+    /// Our address.
+    pub(crate) server: Ipv4Addr,
+    /// The network that the machine is in.
+    pub(crate) network: &'a Network,
+    pub(crate) lease_seconds: u32,
+    /// Where our HTTP server is reached from there, without a final slash.
+    pub(crate) base_url: &'a str,
+    pub(crate) programs: &'a Programs,
+}
+
+/// What is to be done about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Send(Reply),
+    /// The machine takes this other server's offer.
+    OtherServer(Ipv4Addr),
+    /// The machine finds this address in use.
+    Declined(Ipv4Addr),
+    /// There is nothing to say.
+    Nothing,
+    /// There is nothing that this firmware could load.
+    NoProgram(Arch),
+}
+
+/// The program that sends a message.
+pub(crate) fn client(request: &Request) -> Client {
+    // iPXE also sends the vendor class of firmware. One that can't fetch by HTTP is treated as the firmware that it poses
+    // as, and so gets our iPXE.
+    if request.ipxe.is_some_and(|ipxe| ipxe.can_http) {
+        return Client::Ipxe;
+    }
+    let arch = request.arch.unwrap_or(Arch::Bios);
+    match request.vendor_class {
+        Some(VendorClass::Http) => Client::HttpBoot(arch),
+        Some(VendorClass::Pxe) if arch.is_http() => Client::HttpBoot(arch),
+        Some(VendorClass::Pxe) => Client::Pxe(arch),
+        Some(VendorClass::Other) | None if request.ipxe.is_some() => Client::Pxe(arch),
+        Some(VendorClass::Other) | None => Client::System,
+    }
+}
+
+/// The answer to a known machine whose address here is `address`.
+pub(crate) fn answer(request: &Request, machine: &Machine, address: Ipv4Addr, here: Here<'_>) -> Answer {
+    let kind = match request.kind {
+        Kind::Discover => ReplyKind::Offer,
+        Kind::Inform => ReplyKind::Ack,
+        Kind::Decline => {
+            return match request.requested {
+                Some(declined) => Answer::Declined(declined),
+                None => Answer::Nothing,
+            };
+        }
+        // Addresses stay with their machines: there is nothing to give back.
+        Kind::Release => return Answer::Nothing,
+        Kind::Request => {
+            if let Some(other) = request.server.filter(|s| *s != here.server) {
+                return Answer::OtherServer(other);
+            }
+            let wanted = request.requested.unwrap_or(request.ciaddr);
+            if wanted.is_unspecified() {
+                return Answer::Nothing;
+            }
+            if wanted != address {
+                let mut nak = Reply::new(ReplyKind::Nak, here.server);
+                nak.message = Some(format!("your address here is {address}"));
+                return Answer::Send(nak);
+            }
+            ReplyKind::Ack
+        }
+    };
+    let client = client(request);
+    let boot = match boot_file(client, &machine.boot, request.mac, here) {
+        Ok(boot) => boot,
+        Err(arch) => return Answer::NoProgram(arch),
+    };
+    let mut reply = Reply::new(kind, here.server);
+    if request.kind != Kind::Inform {
+        reply.address = address;
+        reply.lease_seconds = Some(here.lease_seconds);
+    }
+    let own = |mine: &[Ipv4Addr], hinted: Option<&Vec<Ipv4Addr>>| match hinted {
+        Some(hinted) if !hinted.is_empty() => hinted.clone(),
+        _ => mine.to_vec(),
+    };
+    let hint = machine.lease.as_ref().filter(|hint| hint.address == address);
+    reply.mask = Some(here.network.net.netmask());
+    reply.routers = own(&here.network.routers, hint.map(|h| &h.routers));
+    reply.dns = own(&here.network.dns, hint.map(|h| &h.dns));
+    reply.domain.clone_from(&here.network.domain);
+    reply.hostname = machine.hostname.clone().filter(|name| is_hostname(name));
+    reply.boot = boot;
+    reply.no_proxy_dhcp = request.ipxe.is_some();
+    Answer::Send(reply)
+}
+
+/// What the client is to load, if anything; the architecture if there is no program for it.
+fn boot_file(client: Client, boot: &Boot, mac: Mac, here: Here<'_>) -> Result<Option<BootFile>, Arch> {
+    let base = here.base_url;
+    match (client, boot) {
+        (Client::System, _) => Ok(None),
+        (Client::Ipxe, _) => Ok(Some(BootFile::Url(format!("{base}/boot/{mac}/script.ipxe")))),
+        (Client::Pxe(_) | Client::HttpBoot(_), Boot::LocalDisk) => Ok(None),
+        (Client::Pxe(arch), Boot::Ramdisk { .. }) => {
+            let name = here.programs.name_for(arch).ok_or(arch)?.to_owned();
+            Ok(Some(BootFile::Tftp { server: here.server, name }))
+        }
+        (Client::HttpBoot(arch), Boot::Ramdisk { .. }) => {
+            let name = here.programs.name_for(arch).ok_or(arch)?;
+            Ok(Some(BootFile::HttpBoot(format!("{base}/boot/{mac}/{name}"))))
+        }
+    }
+}
+
+/// RFC 1123 §2.1, with dots.
+fn is_hostname(name: &str) -> bool {
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{Artifact, LeaseHint, ProgramNames};
+    use uuid::Uuid;
+    use wire::dhcp::Ipxe;
+
+    pub(crate) const MAC: Mac = Mac::new([0x52, 0x54, 0, 0x77, 0, 1]);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 130);
+
+    pub(crate) fn programs() -> Programs {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["undionly.kpxe", "snponly.efi"] {
+            std::fs::write(dir.path().join(name), name.repeat(1000)).unwrap();
+        }
+        Programs::load(ProgramNames { directory: dir.path().into(), ..ProgramNames::default() }).unwrap()
+    }
+
+    pub(crate) fn machine(boot: Boot) -> Machine {
+        Machine { node: Uuid::nil(), hostname: Some("node-1".into()), lease: None, boot }
+    }
+
+    pub(crate) fn ramdisk() -> Boot {
+        Boot::Ramdisk {
+            kernel: Artifact::Url("http://10.77.0.1/k".into()),
+            initramfs: Artifact::Url("http://10.77.0.1/i".into()),
+            cmdline: "quiet".into(),
+        }
+    }
+
+    fn ask(request: &Request, machine: &Machine) -> Answer {
+        let network = Network::upper_half("10.77.0.1/24".parse().unwrap()).unwrap();
+        let here = Here {
+            server: SERVER,
+            network: &network,
+            lease_seconds: 3600,
+            base_url: "http://10.77.0.1:6385",
+            programs: &programs(),
+        };
+        answer(request, machine, ADDRESS, here)
+    }
+
+    fn reply(request: &Request, machine: &Machine) -> Reply {
+        match ask(request, machine) {
+            Answer::Send(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn firmware(arch: Arch, class: VendorClass) -> Request {
+        let mut request = Request::new(Kind::Discover, MAC, 7);
+        request.arch = Some(arch);
+        request.vendor_class = Some(class);
+        request
+    }
+
+    #[test]
+    fn each_firmware_gets_its_own_program() {
+        let machine = machine(ramdisk());
+        let tftp = |name: &str| Some(BootFile::Tftp { server: SERVER, name: name.into() });
+        let url = |name| format!("http://10.77.0.1:6385/boot/52:54:00:77:00:01/{name}");
+        assert_eq!(reply(&firmware(Arch::Bios, VendorClass::Pxe), &machine).boot, tftp("undionly.kpxe"));
+        assert_eq!(reply(&firmware(Arch::X64, VendorClass::Pxe), &machine).boot, tftp("snponly.efi"));
+        assert_eq!(
+            reply(&firmware(Arch::X64Http, VendorClass::Http), &machine).boot,
+            Some(BootFile::HttpBoot(url("snponly.efi")))
+        );
+        let mut ipxe = firmware(Arch::X64, VendorClass::Pxe);
+        ipxe.ipxe = Some(Ipxe { can_http: true });
+        let to_ipxe = reply(&ipxe, &machine);
+        assert_eq!(to_ipxe.boot, Some(BootFile::Url(url("script.ipxe"))));
+        assert!(to_ipxe.no_proxy_dhcp);
+        ipxe.ipxe = Some(Ipxe { can_http: false });
+        assert_eq!(reply(&ipxe, &machine).boot, tftp("snponly.efi"), "an iPXE without HTTP is chained");
+        let arm = firmware(Arch::Arm64, VendorClass::Pxe);
+        assert_eq!(ask(&arm, &machine), Answer::NoProgram(Arch::Arm64));
+        let system = Request::new(Kind::Discover, MAC, 7);
+        assert_eq!(reply(&system, &machine).boot, None);
+    }
+
+    #[test]
+    fn a_machine_with_a_system_gets_an_address_only() {
+        let machine = machine(Boot::LocalDisk);
+        let offer = reply(&firmware(Arch::Bios, VendorClass::Pxe), &machine);
+        assert_eq!((offer.kind, offer.address, &offer.boot), (ReplyKind::Offer, ADDRESS, &None));
+        assert_eq!(offer.hostname.as_deref(), Some("node-1"));
+        assert_eq!(reply(&firmware(Arch::Arm64, VendorClass::Pxe), &machine).boot, None);
+    }
+
+    #[test]
+    fn requests_are_confirmed_refused_or_left_to_others() {
+        let machine = machine(ramdisk());
+        let mut request = Request::new(Kind::Request, MAC, 7);
+        assert_eq!(ask(&request, &machine), Answer::Nothing, "wants nothing");
+        request.requested = Some(ADDRESS);
+        request.server = Some(SERVER);
+        assert_eq!(reply(&request, &machine).kind, ReplyKind::Ack);
+        request.server = Some(Ipv4Addr::new(10, 77, 0, 9));
+        assert_eq!(ask(&request, &machine), Answer::OtherServer(Ipv4Addr::new(10, 77, 0, 9)));
+        request.server = None;
+        request.requested = Some(Ipv4Addr::new(10, 77, 0, 131));
+        let nak = reply(&request, &machine);
+        assert_eq!((nak.kind, nak.address, nak.lease_seconds), (ReplyKind::Nak, Ipv4Addr::UNSPECIFIED, None));
+        request.requested = None;
+        request.ciaddr = ADDRESS;
+        assert_eq!(reply(&request, &machine).kind, ReplyKind::Ack, "renewal");
+        request.kind = Kind::Inform;
+        assert_eq!(reply(&request, &machine).lease_seconds, None);
+        request.kind = Kind::Decline;
+        request.requested = Some(ADDRESS);
+        assert_eq!(ask(&request, &machine), Answer::Declined(ADDRESS));
+        request.kind = Kind::Release;
+        assert_eq!(ask(&request, &machine), Answer::Nothing);
+    }
+
+    #[test]
+    fn a_hint_brings_its_own_routers_and_bad_names_are_left_out() {
+        let mut machine = machine(Boot::LocalDisk);
+        let router = Ipv4Addr::new(10, 77, 0, 254);
+        machine.lease = Some(LeaseHint { address: ADDRESS, routers: vec![router], dns: vec![] });
+        machine.hostname = Some("not a name".into());
+        let offer = reply(&Request::new(Kind::Discover, MAC, 7), &machine);
+        assert_eq!(offer.routers, [router]);
+        assert_eq!(offer.hostname, None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The DHCP server of one segment.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::dhcp::{BootFile, MAX_PACKET_BYTES, Reply, ReplyKind, Request, SERVER_PORT};
+
+use crate::answer::{Answer, Here, answer, client};
+use crate::directory::unpoisoned;
+use crate::flood::Gate;
+use crate::server::Shared;
+use crate::{FloodLimits, Machine, NetbootError, Observation, Offer, Seen, Segment};
+
+/// Messages that are looked at together, of machines that have a lease and of those that have none: a source that is slow
+/// must not pile up work, and strangers must not take the places of the others.
+const AT_ONCE: usize = 64;
+
+/// One segment's server.
+pub(crate) struct Server {
+    socket: UdpSocket,
+    desk: Arc<Desk>,
+}
+
+/// What the handling of a message needs.
+struct Desk {
+    segment: Segment,
+    base_url: String,
+    shared: Arc<Shared>,
+    gate: Mutex<Gate>,
+}
+
+impl Server {
+    pub(crate) fn bind(
+        segment: Segment,
+        base_url: String,
+        flood: FloodLimits,
+        shared: Arc<Shared>,
+    ) -> Result<Self, NetbootError> {
+        let socket = open(&segment).map_err(|error| {
+            NetbootError::bind("DHCP", format!("{} (UDP port {SERVER_PORT})", segment.interface), error)
+        })?;
+        let gate = Mutex::new(Gate::new(flood, Instant::now()));
+        Ok(Self { socket, desk: Arc::new(Desk { segment, base_url, shared, gate }) })
+    }
+
+    pub(crate) async fn run(self, stop: CancellationToken, tasks: TaskTracker) {
+        let Self { socket, desk } = self;
+        let socket = Arc::new(socket);
+        let familiar_places = Arc::new(Semaphore::new(AT_ONCE));
+        let stranger_places = Arc::new(Semaphore::new(AT_ONCE));
+        // One octet more than is accepted, to tell what was cut off.
+        let mut buffer = vec![0; MAX_PACKET_BYTES + 1];
+        loop {
+            let received = tokio::select! {
+                () = stop.cancelled() => return,
+                received = socket.recv_from(&mut buffer) => received,
+            };
+            let length = match received {
+                Ok((length, _)) => length,
+                Err(error) => {
+                    tracing::warn!(interface = &*desk.segment.interface, %error, "DHCP can't receive");
+                    pause(&stop).await;
+                    continue;
+                }
+            };
+            let request = match Request::parse(&buffer[..length]) {
+                Ok(request) => request,
+                Err(error) => {
+                    tracing::trace!(interface = &*desk.segment.interface, %error, "dropped");
+                    continue;
+                }
+            };
+            let is_familiar = desk.shared.directory.is_familiar(request.mac);
+            if !unpoisoned(&desk.gate).admit(request.mac, is_familiar, Instant::now()) {
+                tracing::trace!(mac = %request.mac, "dropped, too many");
+                continue;
+            }
+            let places = if is_familiar { &familiar_places } else { &stranger_places };
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                tracing::trace!(mac = %request.mac, "dropped, too many at once");
+                continue;
+            };
+            let (desk, socket) = (desk.clone(), socket.clone());
+            tasks.spawn(async move {
+                desk.handle(&request, &socket).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Desk {
+    async fn handle(&self, request: &Request, socket: &UdpSocket) {
+        let mac = request.mac;
+        let machine = match self.shared.boot(mac).await {
+            Ok(Some(machine)) => machine,
+            Ok(None) => {
+                if let Some(untold) = unpoisoned(&self.gate).report(mac, Instant::now()) {
+                    self.shared.observe(Observation {
+                        mac: Some(mac),
+                        node: None,
+                        interface: Some(self.segment.interface.clone()),
+                        seen: Seen::UnknownMachine { client: client(request), untold },
+                    });
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%mac, %error, "DHCP message not answered");
+                return;
+            }
+        };
+        let at = if request.giaddr.is_unspecified() { self.segment.address } else { request.giaddr };
+        let Some(network) = self.shared.directory.network(at) else {
+            let reason =
+                format!("the relay {at} is in no configured network; configure the network behind it");
+            self.saw(request, &machine, Seen::Unanswered { reason });
+            return;
+        };
+        let granted = self.shared.directory.grant(network, mac, machine.lease.as_ref(), Instant::now());
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(error) => {
+                self.saw(request, &machine, Seen::Unanswered { reason: format!("no address: {error}") });
+                return;
+            }
+        };
+        if grant.is_new
+            && let Err(error) = self.shared.leases.save(mac, grant.address).await
+        {
+            tracing::warn!(%mac, address = %grant.address, %error, "lease not kept; a restart may change the address");
+        }
+        let here = Here {
+            server: self.segment.address,
+            network,
+            lease_seconds: self.shared.lease_seconds,
+            base_url: &self.base_url,
+            programs: &self.shared.programs,
+        };
+        match answer(request, &machine, grant.address, here) {
+            Answer::Send(reply) => self.send(request, &machine, grant.address, &reply, socket).await,
+            Answer::OtherServer(server) => self.saw(request, &machine, Seen::OtherServer { server }),
+            Answer::Declined(address) => {
+                if self.shared.directory.decline(mac, address, Instant::now()) {
+                    self.saw(request, &machine, Seen::AddressInUse { address });
+                }
+            }
+            Answer::NoProgram(arch) => {
+                let number = u16::from(arch);
+                let reason = format!(
+                    "no boot program is configured for firmware of architecture {number} (option 93)"
+                );
+                self.saw(request, &machine, Seen::Unanswered { reason });
+            }
+            Answer::Nothing => {}
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        machine: &Machine,
+        address: Ipv4Addr,
+        reply: &Reply,
+        socket: &UdpSocket,
+    ) {
+        let sent = match reply.encode(request) {
+            Ok(bytes) => socket
+                .send_to(&bytes, SocketAddr::from(reply.destination(request)))
+                .await
+                .map_err(|error| format!("the DHCP reply could not be sent: {error}")),
+            Err(error) => Err(format!("no DHCP reply could be made: {error}")),
+        };
+        if let Err(reason) = sent {
+            return self.saw(request, machine, Seen::Unanswered { reason });
+        }
+        let file = reply.boot.as_ref().map(|boot| match boot {
+            BootFile::Tftp { name, .. } => name.clone(),
+            BootFile::Url(url) | BootFile::HttpBoot(url) => url.clone(),
+        });
+        let offer = Offer { client: client(request), address, file };
+        let wanted = request.requested.unwrap_or(request.ciaddr);
+        self.saw(
+            request,
+            machine,
+            match reply.kind {
+                ReplyKind::Offer => Seen::Offered(offer),
+                ReplyKind::Ack => Seen::Leased(offer),
+                ReplyKind::Nak => Seen::AddressRefused { wanted, address },
+            },
+        );
+    }
+
+    fn saw(&self, request: &Request, machine: &Machine, seen: Seen) {
+        self.shared.saw(request.mac, machine, Some(&self.segment.interface), seen);
+    }
+}
+
+/// Without SO_REUSEADDR, so that another DHCP server on the same interface is noticed and not silently robbed. Sockets of
+/// other interfaces do not collide since each is tied to its own before it is bound.
+fn open(segment: &Segment) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind_device(Some(segment.interface.as_bytes()))?;
+    socket.set_broadcast(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// An error that stays must not become a busy loop.
+pub(crate) async fn pause(stop: &CancellationToken) {
+    let second = tokio::time::sleep(std::time::Duration::from_secs(1));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = second => {}
+    }
+}

@@ -1,0 +1,202 @@
+//! All servers together.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::Mac;
+
+use crate::directory::Directory;
+use crate::{
+    BootSource, FloodLimits, LeaseStore, Machine, NetbootError, Network, Observation, Pool, Programs, Seen,
+    Segment, Unavailable, advertise, dhcp, http, tftp,
+};
+
+/// How long a [`BootSource`] may take.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long transfers that run go on after the stop before they are cut.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is served, and where.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The interfaces. With none, nothing is bound and only [`Netboot::router`] serves: for networks where something else
+    /// answers DHCP.
+    pub segments: Vec<Segment>,
+    /// What is handed out in these networks, in place of [`Network::upper_half`]; also those behind relays.
+    pub networks: Vec<Network>,
+    /// The port at which [`Netboot::router`] is reached on the segments' addresses.
+    pub http_port: u16,
+    /// The URL at which the router is reached, where it is not a segment's own address and `http_port`; without a final
+    /// slash.
+    pub base_url: Option<String>,
+    /// The first programs.
+    pub programs: Programs,
+    /// How long an address may be used without asking again.
+    pub lease: Duration,
+    /// How much DHCP is too much.
+    pub flood: FloodLimits,
+    /// Answer IPv6 router solicitations, so that iPXE does not wait for a router that is not there. What is sent names no
+    /// router and no prefix. Turn it off where hosts must not see any advertisement from here.
+    pub advertise: bool,
+}
+
+impl Config {
+    /// The defaults: an hour's lease, addresses from the upper half of each segment's network.
+    #[must_use]
+    pub fn new(segments: Vec<Segment>, http_port: u16, programs: Programs) -> Self {
+        Self {
+            segments,
+            networks: Vec::new(),
+            http_port,
+            base_url: None,
+            programs,
+            lease: Duration::from_secs(3600),
+            flood: FloodLimits::default(),
+            advertise: true,
+        }
+    }
+}
+
+/// What the servers share.
+pub(crate) struct Shared {
+    source: Arc<dyn BootSource>,
+    pub(crate) leases: Arc<dyn LeaseStore>,
+    pub(crate) directory: Directory,
+    pub(crate) programs: Programs,
+    pub(crate) lease_seconds: u32,
+}
+
+impl Shared {
+    /// What this machine gets now.
+    pub(crate) async fn boot(&self, mac: Mac) -> Result<Option<Machine>, Unavailable> {
+        match tokio::time::timeout(LOOKUP_LIMIT, self.source.boot(mac)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Unavailable(format!("no answer within {} s", LOOKUP_LIMIT.as_secs()))),
+        }
+    }
+
+    pub(crate) fn observe(&self, observation: Observation) {
+        tracing::debug!(node = ?observation.node, "{observation}");
+        self.source.observe(observation);
+    }
+
+    /// Something was seen of a machine that is known.
+    pub(crate) fn saw(&self, mac: Mac, machine: &Machine, interface: Option<&Arc<str>>, seen: Seen) {
+        self.observe(Observation {
+            mac: Some(mac),
+            node: Some(machine.node),
+            interface: interface.cloned(),
+            seen,
+        });
+    }
+}
+
+/// The servers, bound and not yet running.
+pub struct Netboot {
+    shared: Arc<Shared>,
+    dhcp: Vec<dhcp::Server>,
+    tftp: Vec<tftp::Server>,
+    advertisers: Vec<advertise::Advertiser>,
+}
+
+impl Netboot {
+    /// Reads the kept leases and binds, on every segment, UDP ports 67 and 69 and a raw ICMPv6 socket. Needs a running
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`NetbootError`]: a port in use, no permission, networks that make no sense, leases that can't be read. Where IPv6
+    /// is switched off, router solicitations are left unanswered with a warning.
+    pub async fn bind(
+        config: Config,
+        source: Arc<dyn BootSource>,
+        leases: Arc<dyn LeaseStore>,
+    ) -> Result<Self, NetbootError> {
+        let directory = directory(&config)?;
+        directory.restore(leases.leases().await?, Instant::now());
+        let lease_seconds = u32::try_from(config.lease.as_secs()).unwrap_or(u32::MAX);
+        let shared = Arc::new(Shared { source, leases, directory, programs: config.programs, lease_seconds });
+        let (mut dhcp, mut tftp, mut advertisers) = (Vec::new(), Vec::new(), Vec::new());
+        for segment in &config.segments {
+            let base_url = config
+                .base_url
+                .clone()
+                .unwrap_or_else(|| format!("http://{}:{}", segment.address, config.http_port));
+            dhcp.push(dhcp::Server::bind(segment.clone(), base_url, config.flood, shared.clone())?);
+            tftp.push(tftp::Server::bind(segment.clone(), shared.clone()).await?);
+            if config.advertise {
+                match advertise::Advertiser::bind(segment.clone()) {
+                    Ok(advertiser) => advertisers.push(advertiser),
+                    Err(error) => tracing::warn!(
+                        interface = &*segment.interface,
+                        %error,
+                        "IPv6 router solicitations are not answered: iPXE will wait for a router before each boot"
+                    ),
+                }
+            }
+        }
+        Ok(Self { shared, dhcp, tftp, advertisers })
+    }
+
+    /// The HTTP side, to be merged into the server that listens on `http_port`: `/boot/{mac}/…`. Served with
+    /// `into_make_service_with_connect_info::<SocketAddr>()` it also refuses to give one machine what is another's.
+    pub fn router(&self) -> Router {
+        http::router(self.shared.clone())
+    }
+
+    /// Serves until `stop` is cancelled. New requests then go unanswered; transfers that run have five seconds more.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let cut = CancellationToken::new();
+        for server in self.dhcp {
+            tasks.spawn(server.run(stop.clone(), tasks.clone()));
+        }
+        for server in self.tftp {
+            tasks.spawn(server.run(stop.clone(), cut.clone(), tasks.clone()));
+        }
+        for advertiser in self.advertisers {
+            tasks.spawn(advertiser.run(stop.clone()));
+        }
+        stop.cancelled().await;
+        tasks.close();
+        if tokio::time::timeout(DRAIN_LIMIT, tasks.wait()).await.is_err() {
+            tracing::info!(transfers = tasks.len(), "cutting transfers that still run");
+            cut.cancel();
+            tasks.wait().await;
+        }
+    }
+}
+
+/// The networks of all segments and relays, each with its pool.
+fn directory(config: &Config) -> Result<Directory, NetbootError> {
+    let own: BTreeSet<Ipv4Addr> = config.segments.iter().map(|s| s.address).collect();
+    let mut networks = config.networks.clone();
+    for segment in &config.segments {
+        if !networks.iter().any(|n| n.net.contains(&segment.address)) {
+            networks.push(Network::upper_half(segment.network)?);
+        }
+    }
+    for network in &mut networks {
+        network.net = network.net.trunc();
+    }
+    for (index, network) in networks.iter().enumerate() {
+        let overlaps =
+            |other: &&Network| other.net.contains(&network.net) || network.net.contains(&other.net);
+        if let Some(other) = networks[..index].iter().find(overlaps) {
+            return Err(NetbootError::Network {
+                network: network.net.to_string(),
+                reason: format!("it overlaps {}; serve one of the two, or change an address", other.net),
+            });
+        }
+    }
+    let pools = networks
+        .iter()
+        .map(|n| Pool::new(n, own.iter().copied(), config.lease))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Directory::new(networks, pools))
+}
