@@ -1,1 +1,74 @@
-//! Placeholder.
+//! Claims nodes and moves them.
+//!
+//! The API records what a user wants ([`Conductor::provision`], [`Conductor::power`]); reconcilers do it. A reconciler takes no
+//! input: it is woken by a nudge or by the clock, asks the store which nodes are due, claims each, runs the small handler of its
+//! state, and writes outcome and event in one transaction. So the path after a crash and the normal path are one code.
+
+mod agent;
+mod boot;
+mod boot_source;
+mod config_drive;
+mod hardware;
+mod image;
+mod lookup;
+mod outcome;
+mod power;
+mod provision;
+pub mod request;
+mod runner;
+mod settings;
+mod states;
+mod steps;
+mod validation;
+mod visit;
+mod wording;
+
+pub use boot_source::NodeBootSource;
+pub use request::*;
+pub use settings::Settings;
+
+use bmc::Registry;
+use std::sync::Arc;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+
+/// The conductor of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Conductor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    settings: Settings,
+    bmcs: Registry,
+}
+
+impl Conductor {
+    /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
+    pub fn new(store: Store, settings: Settings, bmcs: Registry) -> Self {
+        Self { inner: Arc::new(Inner { store, settings, bmcs }) }
+    }
+
+    /// Moves nodes until `stop`; returns when the visits under way have come to their next record.
+    pub async fn run(&self, stop: CancellationToken) {
+        runner::run(self.clone(), stop).await;
+    }
+
+    /// Name of this conductor, as nodes show it.
+    pub fn hostname(&self) -> &str {
+        &self.inner.settings.hostname
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn bmcs(&self) -> &Registry {
+        &self.inner.bmcs
+    }
+}

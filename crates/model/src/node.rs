@@ -56,7 +56,7 @@ words! {
         /// Power could not be read or set, again and again.
         Power => "power failure",
         /// A clean step failed.
-        Clean => "clean failed",
+        Clean => "clean failure",
         /// Leaving rescue failed on an abort.
         RescueAbort => "rescue abort failure",
         /// A service step failed.
@@ -127,6 +127,12 @@ pub struct Work {
     pub started_at: Option<Timestamp>,
     /// Identifier of the agent command that carries the step out.
     pub command: Option<String>,
+    /// Agent commands of this boot whose results have been dealt with.
+    pub finished_commands: Vec<String>,
+    /// When the BMC or the agent began to fail us, while we are still patient.
+    pub failing_since: Option<Timestamp>,
+    /// The work failed or was aborted: the machine is still to be switched off and its traces removed.
+    pub tear_down: bool,
     /// The boot that is under way.
     pub boot: Option<BootAttempt>,
     /// The wait state fails at this time.
@@ -144,8 +150,8 @@ pub struct Work {
 pub struct BootAttempt {
     /// 1 for the first.
     pub attempt: u32,
-    /// When the machine was switched on for it.
-    pub powered_at: Timestamp,
+    /// When the machine was switched on for it; none while the conductor is still at that.
+    pub powered_at: Option<Timestamp>,
     /// The last thing seen of the machine, for people: `DHCP offer 10.77.0.130`, `initramfs sent`.
     pub last_seen: Option<String>,
     /// When that was.
@@ -297,6 +303,9 @@ pub struct Node {
     pub interfaces: Interfaces,
     /// When the conductor is to look at the node next; none while only a user can move it.
     pub due: Option<Timestamp>,
+    /// Counts wishes and heartbeats: a conductor that is about to wait sees by it that something came in between.
+    #[serde(default)]
+    pub nudges: u64,
     /// Progress of the work under way.
     #[serde(default)]
     pub work: Work,
@@ -361,6 +370,7 @@ impl Node {
             console_enabled: false,
             interfaces: Interfaces::default(),
             due: None,
+            nudges: 0,
             work: Work::default(),
             agent: AgentLink::default(),
         }
@@ -381,6 +391,12 @@ impl Node {
             crate::state::Target::Set(state) => self.target_provision_state = Some(state),
         }
         Ok(row)
+    }
+
+    /// Makes the conductor look at the node at once.
+    pub fn nudge(&mut self, now: Timestamp) {
+        self.nudges = self.nudges.wrapping_add(1);
+        self.due = Some(now);
     }
 
     /// The name if it has one, else the UUID: what people read in errors.

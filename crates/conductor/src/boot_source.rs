@@ -1,0 +1,165 @@
+//! What the netboot servers may give a MAC, from the state of its node; and what they saw, into its event log.
+
+use crate::{Conductor, Settings};
+use jiff::Timestamp;
+use model::event::{EventKind, LogEvent};
+use model::node::Node;
+use model::port::Port;
+use netboot::{Artifact, Boot, BootSource, Machine, Observation, Pending, Seen, Unavailable};
+use std::path::PathBuf;
+use store::Guard;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wire::Mac;
+
+/// Observations that may wait to be written; more than that are dropped and counted, so that a storm costs no memory.
+const QUEUE: usize = 4096;
+
+/// The database as the netboot servers' [`BootSource`].
+pub struct NodeBootSource {
+    conductor: Conductor,
+    /// Port of the HTTP listener that serves ramdisks, on the address that DHCP announces as next server.
+    http_port: u16,
+    seen: mpsc::Sender<(Timestamp, Observation)>,
+}
+
+impl NodeBootSource {
+    /// Makes the source, and the task that writes down what is seen, which ends with `stop`.
+    pub fn new(
+        conductor: Conductor,
+        http_port: u16,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()>) {
+        let (seen, queue) = mpsc::channel(QUEUE);
+        (Self { conductor: conductor.clone(), http_port, seen }, write_down(conductor, queue, stop))
+    }
+
+    async fn machine(&self, mac: Mac) -> Result<Option<Machine>, Unavailable> {
+        let unavailable = |error: store::StoreError| Unavailable(error.to_string());
+        let store = self.conductor.store();
+        let Some(port) = store.port_by_addresses(&[mac.to_string()]).await.map_err(unavailable)? else {
+            return Ok(None);
+        };
+        let node = store.node(&port.node_uuid.to_string()).await.map_err(unavailable)?.node;
+        let boot = boot_of(self.conductor.settings(), &node, &port, self.http_port);
+        Ok(Some(Machine { node: node.uuid, hostname: node.name.clone(), lease: None, boot }))
+    }
+}
+
+impl BootSource for NodeBootSource {
+    fn boot(&self, mac: Mac) -> Pending<'_, Result<Option<Machine>, Unavailable>> {
+        Box::pin(self.machine(mac))
+    }
+
+    fn observe(&self, seen: Observation) {
+        tracing::debug!(%seen, "netboot");
+        if self.seen.try_send((Timestamp::now(), seen)).is_err() {
+            tracing::warn!(
+                "more is seen on the boot network than can be written down; some of it is dropped"
+            );
+        }
+    }
+}
+
+/// A ramdisk only while the node's work has a boot under way and its agent has not called; otherwise its own disk.
+fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boot {
+    let wanted = node.provision_state.answers_lookup() && node.work.boot.is_some() && port.pxe_enabled;
+    if !wanted {
+        return Boot::LocalDisk;
+    }
+    let text = |key: &str| {
+        node.driver_info.get(key).and_then(|value| value.as_str()).filter(|text| !text.is_empty())
+    };
+    let artifact = |key: &str, file: &str| match text(key) {
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            Artifact::Url(url.to_owned())
+        }
+        Some(path) => Artifact::File(PathBuf::from(path.strip_prefix("file://").unwrap_or(path))),
+        None => Artifact::File(settings.ramdisk_dir.join(file)),
+    };
+    let appended = match text("kernel_append_params") {
+        Some(own) => own.replace("%default%", &settings.kernel_append_params),
+        None => settings.kernel_append_params.clone(),
+    };
+    Boot::Ramdisk {
+        kernel: artifact("deploy_kernel", "kernel"),
+        initramfs: artifact("deploy_ramdisk", "initramfs"),
+        cmdline: format!(
+            "selinux=0 troubleshoot=0 text {appended} ipa-api-url=http://${{next-server}}:{http_port}"
+        ),
+    }
+}
+
+async fn write_down(
+    conductor: Conductor,
+    mut queue: mpsc::Receiver<(Timestamp, Observation)>,
+    stop: CancellationToken,
+) {
+    loop {
+        let (at, seen) = tokio::select! {
+            () = stop.cancelled() => return,
+            next = queue.recv() => match next {
+                Some(next) => next,
+                None => return,
+            },
+        };
+        if let Err(error) = record(&conductor, at, seen).await {
+            tracing::error!(%error, "what was seen on the boot network can't be written down");
+        }
+    }
+}
+
+/// Writes the event, and what a boot under way needs to know of it.
+async fn record(conductor: &Conductor, at: Timestamp, seen: Observation) -> Result<(), store::StoreError> {
+    let event = log_event(at, &seen);
+    let Some(node) = seen.node else {
+        return conductor.store().record(&[event]).await;
+    };
+    let said = seen.seen.to_string();
+    let sent = matches!(&seen.seen, Seen::FetchFinished { what, .. } if what == "initramfs");
+    let done = conductor
+        .store()
+        .edit_node(node, Guard::Any, Timestamp::now(), |edit| {
+            if let Some(boot) = &mut edit.node.work.boot {
+                boot.last_seen = Some(said);
+                boot.last_seen_at = Some(at);
+                if sent && boot.ramdisk_sent_at.is_none() {
+                    boot.ramdisk_sent_at = Some(at);
+                    edit.node.nudge(at);
+                }
+            }
+            edit.events.push(event);
+            Ok::<_, store::StoreError>(())
+        })
+        .await;
+    match done {
+        Ok(_) | Err(store::StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn log_event(at: Timestamp, seen: &Observation) -> LogEvent {
+    let took = |duration: std::time::Duration| jiff::SignedDuration::try_from(duration).unwrap_or_default();
+    let (kind, name, ok, lasted) = match &seen.seen {
+        Seen::Offered(_) => (EventKind::Dhcp, "offer", true, None),
+        Seen::Leased(_) => (EventKind::Dhcp, "lease", true, None),
+        Seen::AddressRefused { .. } => (EventKind::Dhcp, "refuse", true, None),
+        Seen::AddressInUse { .. } => (EventKind::Dhcp, "address in use", false, None),
+        Seen::OtherServer { .. } => (EventKind::Dhcp, "other server", false, None),
+        Seen::Unanswered { .. } => (EventKind::Dhcp, "unanswered", false, None),
+        Seen::UnknownMachine { .. } => (EventKind::Dhcp, "unknown machine", false, None),
+        Seen::TftpStarted { .. } => (EventKind::Tftp, "start", true, None),
+        Seen::TftpFinished { took: lasted, .. } => (EventKind::Tftp, "send", true, Some(took(*lasted))),
+        Seen::TftpAborted { took: lasted, .. } => (EventKind::Tftp, "send", false, Some(took(*lasted))),
+        Seen::Refused { .. } => (EventKind::Http, "refuse", false, None),
+        Seen::ScriptServed => (EventKind::Http, "script", true, None),
+        Seen::FetchStarted { .. } => (EventKind::Http, "start", true, None),
+        Seen::FetchFinished { took: lasted, .. } => (EventKind::Http, "send", true, Some(took(*lasted))),
+        Seen::FetchCut { took: lasted, .. } => (EventKind::Http, "send", false, Some(took(*lasted))),
+        _ => (EventKind::Dhcp, "seen", true, None),
+    };
+    let began = lasted.and_then(|lasted| at.checked_sub(lasted).ok()).unwrap_or(at);
+    let mut event = LogEvent::new(seen.node, began, kind, name, seen.to_string());
+    event.ok = ok;
+    if lasted.is_some() { event.until(at) } else { event }
+}

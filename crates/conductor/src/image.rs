@@ -1,0 +1,69 @@
+//! What the agent is told of the image (`conductor.md` §5), and what must be known of it before a deployment starts.
+
+use crate::hardware;
+use model::Secret;
+use model::agent::ImageInfo;
+use model::node::Node;
+use serde_json::{Map, Value, json};
+
+/// Checks `instance_info` and makes the agent's `image_info` of it. The error is the reason that `validate` shows.
+pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
+    let text = |key: &str| node.instance_info.get(key).and_then(Value::as_str).map(str::to_owned);
+    let uuid = node.uuid;
+    let source = text("image_source").filter(|source| !source.is_empty()).ok_or_else(|| {
+        format!(
+            "Node {uuid} failed to validate deploy image info. Some parameters were missing. \
+             Missing are: ['instance_info.image_source']"
+        )
+    })?;
+    if !(source.starts_with("http://") || source.starts_with("https://")) {
+        return Err(format!(
+            "image_source \"{source}\" of node {uuid} is not an http:// or https:// URL; this version of Billet takes no others"
+        ));
+    }
+    if text("kernel").is_some() || text("ramdisk").is_some() {
+        return Err(format!(
+            "node {uuid} has instance_info.kernel or instance_info.ramdisk, so its image is a partition image; \
+             this version of Billet writes whole-disk images only"
+        ));
+    }
+    let (checksum, algorithm, value) =
+        (text("image_checksum"), text("image_os_hash_algo"), text("image_os_hash_value"));
+    if checksum.is_none() && (algorithm.is_none() || value.is_none()) {
+        return Err(format!(
+            "image_source's \"image_checksum\", or \"image_os_hash_algo\" and \"image_os_hash_value\" must be provided in \
+             instance_info for node {uuid}"
+        ));
+    }
+    let uefi = hardware::wants_uefi(node, uefi_by_default);
+    let mut extra = Map::new();
+    if let Some(verify) = node.instance_info.get("image_verify") {
+        extra.insert("verify".into(), verify.clone());
+    }
+    if let Some(hints) = node.instance_info.get("root_device").or_else(|| node.properties.get("root_device"))
+    {
+        extra.insert("root_device".into(), hints.clone());
+    }
+    Ok(ImageInfo {
+        id: source.rsplit('/').next().unwrap_or(&source).to_owned(),
+        urls: vec![source],
+        disk_format: text("image_disk_format"),
+        container_format: text("image_container_format"),
+        stream_raw_images: Some(true),
+        checksum,
+        os_hash_algo: algorithm,
+        os_hash_value: value,
+        image_request_authorization: text("image_request_authorization_secret").map(Secret::new),
+        proxies: node.instance_info.get("image_proxies").and_then(Value::as_object).cloned(),
+        node_uuid: Some(uuid.to_string()),
+        image_type: Some("whole-disk".into()),
+        deploy_boot_mode: Some(if uefi { "uefi" } else { "bios" }.to_owned()),
+        extra,
+        ..ImageInfo::default()
+    })
+}
+
+/// Marks in `driver_internal_info` that other tools look for.
+pub fn internal_marks(uefi: bool) -> [(&'static str, Value); 2] {
+    [("is_whole_disk_image", json!(true)), ("deploy_boot_mode", json!(if uefi { "uefi" } else { "bios" }))]
+}

@@ -1,0 +1,67 @@
+//! What a handler says; only the runner writes it down.
+
+use crate::agent::AgentError;
+use bmc::BmcError;
+use jiff::Timestamp;
+use model::node::{Fault, Node};
+use model::state::Event;
+use store::StoreError;
+
+/// A change of the node that is written together with an event of the state machine.
+pub type Change = Box<dyn FnOnce(&mut Node) + Send>;
+
+/// What comes next for a node.
+pub enum Outcome {
+    /// The state machine moves on.
+    Next(Event, Change),
+    /// Progress was saved; the same state's handler runs again at once.
+    Again,
+    /// Nothing to do before this time, or before a nudge.
+    Wait(Option<Timestamp>),
+}
+
+impl Outcome {
+    /// The state machine moves on and nothing else changes.
+    pub fn next(event: Event) -> Self {
+        Outcome::Next(event, Box::new(|_| {}))
+    }
+
+    /// The state machine moves on with a change.
+    pub fn next_with(event: Event, change: impl FnOnce(&mut Node) + Send + 'static) -> Self {
+        Outcome::Next(event, Box::new(change))
+    }
+}
+
+/// Why a handler could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The work failed for good; the text becomes `last_error`.
+    #[error("{text}")]
+    Final {
+        /// What was tried, what came back, what to do.
+        text: String,
+        /// Fault to set, with maintenance.
+        fault: Option<Fault>,
+    },
+    /// The BMC failed. The runner is patient with those that may recover.
+    #[error("{doing}: {source}")]
+    Bmc {
+        /// What was being done.
+        doing: &'static str,
+        /// What came back.
+        source: BmcError,
+    },
+    /// The agent failed. The runner is patient with those that may recover.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The database failed or the claim was lost: stop here; whoever claims the node next goes on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure {
+    /// A failure for good.
+    pub fn last(text: impl Into<String>) -> Self {
+        Failure::Final { text: text.into(), fault: None }
+    }
+}

@@ -1,0 +1,330 @@
+//! The reconciler: finds nodes that are due, claims each, runs its handler, writes what came of it.
+//!
+//! Every node is its own task, so a slow BMC costs only itself. The runner is the only one that writes states.
+
+use crate::Conductor;
+use crate::agent::AgentError;
+use crate::boot;
+use crate::outcome::{Failure, Outcome};
+use crate::power;
+use crate::states;
+use crate::steps;
+use crate::visit::Visit;
+use bmc::BmcError;
+use jiff::Timestamp;
+use model::agent::Phase;
+use model::event::{EventKind, LogEvent};
+use model::node::{Fault, Node};
+use model::state::{Event, Kind, ProvisionState};
+use std::time::Duration;
+use store::{Claim, StoreError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// Nodes that are taken up in one round.
+const ROUND: i64 = 256;
+/// Longest sleep: a look at the clock in case a nudge was lost.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// Pause after the database failed, and before a BMC or agent that failed is asked again.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Handlers that may run in one visit before the claim is given back, so that a fault in a handler can't spin for ever.
+const TURNS: usize = 1000;
+
+/// Runs until `stop`, then lets the visits under way come to their next record.
+pub async fn run(conductor: Conductor, stop: CancellationToken) {
+    let visits = TaskTracker::new();
+    while !stop.is_cancelled() {
+        let now = Timestamp::now();
+        let sleep = match conductor.store().due_nodes(now, ROUND).await {
+            Ok((nodes, next)) => {
+                for node in nodes {
+                    take_up(&conductor, &visits, &stop, node).await;
+                }
+                next.map_or(LONGEST_SLEEP, |next| until(now, next)).min(LONGEST_SLEEP)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the database can't say which nodes are due");
+                RETRY_PAUSE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = conductor.store().due() => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    visits.close();
+    visits.wait().await;
+}
+
+fn until(now: Timestamp, next: Timestamp) -> Duration {
+    Duration::try_from(next.duration_since(now)).unwrap_or_default()
+}
+
+async fn take_up(conductor: &Conductor, visits: &TaskTracker, stop: &CancellationToken, node: Uuid) {
+    let settings = conductor.settings();
+    match conductor.store().claim(node, &settings.hostname, Timestamp::now(), settings.lease).await {
+        Ok(claim) => {
+            visits.spawn(attend(conductor.clone(), claim, stop.clone()));
+        }
+        Err(StoreError::Locked { .. } | StoreError::NotFound { .. }) => {}
+        Err(error) => tracing::error!(%node, %error, "a due node can't be claimed"),
+    }
+}
+
+/// One visit: from claim to release.
+async fn attend(conductor: Conductor, claim: Claim, stop: CancellationToken) {
+    let renewed = renew(&conductor, &claim);
+    tokio::select! {
+        () = visit(&conductor, &claim, &stop) => {}
+        () = renewed => tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on"),
+    }
+    if let Err(error) = conductor.store().release(&claim).await {
+        tracing::error!(node = %claim.node, %error, "the claim can't be released; it ends by itself");
+    }
+}
+
+/// Keeps the claim alive; returns when it is lost.
+async fn renew(conductor: &Conductor, claim: &Claim) {
+    let lease = conductor.settings().lease;
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        match conductor.store().renew(claim, Timestamp::now(), lease).await {
+            Ok(()) => {}
+            Err(StoreError::ClaimLost { .. }) => return,
+            Err(error) => tracing::error!(node = %claim.node, %error, "the claim can't be renewed"),
+        }
+    }
+}
+
+async fn visit(conductor: &Conductor, claim: &Claim, stop: &CancellationToken) {
+    for _ in 0..TURNS {
+        if stop.is_cancelled() {
+            return;
+        }
+        match turn(conductor, claim).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(Failure::Store(StoreError::ClaimLost { .. } | StoreError::NotFound { .. })) => return,
+            Err(error) => {
+                tracing::error!(node = %claim.node, %error, "a visit failed; it is repeated");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(RETRY_PAUSE) => {}
+                }
+                return;
+            }
+        }
+    }
+    tracing::error!(node = %claim.node, "{TURNS} handlers ran in one visit without an end");
+}
+
+/// One handler and the record of what came of it. `false`: nothing more to do for now.
+async fn turn(conductor: &Conductor, claim: &Claim) -> Result<bool, Failure> {
+    let row = conductor.store().node_with_secrets(claim.node).await?;
+    let mut visit = Visit { conductor, claim, node: row.node };
+    let nudges = visit.node.nudges;
+    let outcome = match visit.node.target_power_state {
+        Some(target) if visit.node.provision_state.kind() != Kind::Transient => {
+            power::reconcile(&mut visit, target).await
+        }
+        _ => states::handle(&mut visit).await,
+    };
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error @ Failure::Store(_)) => return Err(error),
+        Err(failure) => match patience(&visit, &failure) {
+            Some(until) => be_patient(&mut visit, &failure, until).await?,
+            None => {
+                fail(&mut visit, failure).await?;
+                return Ok(true);
+            }
+        },
+    };
+    match outcome {
+        Outcome::Again => Ok(true),
+        Outcome::Wait(until) => wait(&mut visit, nudges, until).await,
+        Outcome::Next(event, change) => {
+            transition(&mut visit, event, change).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// Puts the node aside until `until`, unless something came in while the handler ran.
+async fn wait(visit: &mut Visit<'_>, nudges: u64, until: Option<Timestamp>) -> Result<bool, Failure> {
+    let mut nudged = false;
+    visit
+        .edit(|edit| {
+            nudged = edit.node.nudges != nudges;
+            if !nudged {
+                edit.node.due = until;
+            }
+        })
+        .await?;
+    Ok(nudged)
+}
+
+async fn transition(
+    visit: &mut Visit<'_>,
+    event: Event,
+    change: crate::outcome::Change,
+) -> Result<(), Failure> {
+    let now = visit.now();
+    let from = visit.node.provision_state;
+    let mut refused = None;
+    visit
+        .edit(|edit| {
+            if let Err(error) = edit.node.apply(event, now) {
+                refused = Some(error);
+                return;
+            }
+            change(&mut edit.node);
+            edit.node.due = Some(now);
+            edit.events.push(moved(&edit.node, from, now, ""));
+        })
+        .await?;
+    match refused {
+        None => Ok(()),
+        // A user's verb (abort, deleted) may have moved the node on in a wait state; the next turn sees where it is.
+        Some(error) => {
+            tracing::info!(node = %visit.node.uuid, %error, "the state moved on meanwhile");
+            Ok(())
+        }
+    }
+}
+
+fn moved(node: &Node, from: ProvisionState, now: Timestamp, detail: &str) -> LogEvent {
+    tracing::info!(node = %node.uuid, %from, to = %node.provision_state, detail, "provision state");
+    LogEvent::new(
+        Some(node.uuid),
+        now,
+        EventKind::Transition,
+        format!("{from} → {}", node.provision_state),
+        detail,
+    )
+}
+
+/// Until when is this failure to be borne? `None`: it is final.
+fn patience(visit: &Visit<'_>, failure: &Failure) -> Option<Timestamp> {
+    let may_recover = match failure {
+        Failure::Bmc { source, .. } => may_recover(source),
+        Failure::Agent(error) => matches!(error, AgentError::Unreachable { .. } | AgentError::Busy { .. }),
+        Failure::Final { .. } | Failure::Store(_) => false,
+    };
+    if !may_recover {
+        return None;
+    }
+    let now = visit.now();
+    let since = visit.node.work.failing_since.unwrap_or(now);
+    let until = boot::after(since, visit.conductor.settings().bmc_patience);
+    (now < until).then_some(until)
+}
+
+/// Would the same call succeed later, with nobody doing anything about it?
+fn may_recover(error: &BmcError) -> bool {
+    error.is_transient()
+}
+
+async fn be_patient(visit: &mut Visit<'_>, failure: &Failure, until: Timestamp) -> Result<Outcome, Failure> {
+    let now = visit.now();
+    tracing::warn!(node = %visit.node.uuid, error = %failure, %until, "borne for now");
+    let text = failure.to_string();
+    visit
+        .edit(|edit| {
+            if edit.node.work.failing_since.is_none() {
+                edit.node.work.failing_since = Some(now);
+                edit.events.push(
+                    LogEvent::new(
+                        Some(edit.node.uuid),
+                        now,
+                        EventKind::Step,
+                        "retrying",
+                        format!("until {until}: {text}"),
+                    )
+                    .failed(),
+                );
+            }
+        })
+        .await?;
+    Ok(Outcome::Wait(Some(boot::after(now, RETRY_PAUSE))))
+}
+
+/// The work failed for good: state, error, fault and event are written together; the tear-down is left to the failure state.
+async fn fail(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failure> {
+    let now = visit.now();
+    let from = visit.node.provision_state;
+    let text = in_words(&visit.node, &failure);
+    let fault = match &failure {
+        Failure::Final { fault, .. } => *fault,
+        _ => None,
+    };
+    visit
+        .edit(|edit| {
+            let node = &mut edit.node;
+            if node.apply(Event::Fail, now).is_err() {
+                // Moved on meanwhile by a user's verb: that verb has the last word.
+                return;
+            }
+            node.last_error = Some(text.clone());
+            record_fault(node, from, fault, &text);
+            node.work.tear_down = node.provision_state.kind() == Kind::Failure;
+            node.due = Some(now);
+            let event = moved(node, from, now, &text).failed();
+            edit.events.push(event);
+        })
+        .await
+}
+
+fn in_words(node: &Node, failure: &Failure) -> String {
+    let text = failure.to_string();
+    match node.provision_state {
+        ProvisionState::Deploying | ProvisionState::DeployWait => match &node.deploy_step {
+            Some(step) => format!("Deploy step {} failed: {text}", step.full_name()),
+            None => format!("Failed to deploy: {text}"),
+        },
+        ProvisionState::Cleaning | ProvisionState::CleanWait => match &node.clean_step {
+            Some(step) => format!("Clean step {} failed on node {}: {text}", step.full_name(), node.uuid),
+            None => format!("Failed to prepare node {} for cleaning: {text}", node.uuid),
+        },
+        ProvisionState::Servicing | ProvisionState::ServiceWait => match &node.service_step {
+            Some(step) => format!("Service step {} failed on node {}: {text}", step.full_name(), node.uuid),
+            None => format!("Failed to prepare node {} for service: {text}", node.uuid),
+        },
+        ProvisionState::Deleting => format!("Failed to tear down: {text}"),
+        _ => text,
+    }
+}
+
+/// Cleaning and service set maintenance when they fail, and a fault if a step was running (`conductor.md` §3, §4).
+fn record_fault(node: &mut Node, from: ProvisionState, fault: Option<Fault>, text: &str) {
+    let (step_ran, own) = match from {
+        ProvisionState::Cleaning | ProvisionState::CleanWait => (node.clean_step.is_some(), Fault::Clean),
+        ProvisionState::Servicing | ProvisionState::ServiceWait => {
+            (node.service_step.is_some(), Fault::Service)
+        }
+        _ => {
+            node.fault = fault.or(node.fault);
+            if matches!(from, ProvisionState::Deploying | ProvisionState::DeployWait) {
+                steps::show_step(node, Phase::Deploy, None);
+            }
+            return;
+        }
+    };
+    node.maintenance = true;
+    node.maintenance_reason = Some(text.to_owned());
+    node.fault = fault.or(step_ran.then_some(own));
+}
+
+/// Moves a node on a user's verb; used by the API's side of the conductor.
+pub fn begin(edit: &mut store::Edit, event: Event, now: Timestamp) -> Result<(), model::state::Refused> {
+    let from = edit.node.provision_state;
+    edit.node.apply(event, now)?;
+    let request = LogEvent::new(Some(edit.node.uuid), now, EventKind::Request, event.as_str(), "");
+    edit.events.push(request);
+    let event = moved(&edit.node, from, now, "");
+    edit.events.push(event);
+    edit.node.nudge(now);
+    Ok(())
+}

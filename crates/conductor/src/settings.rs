@@ -1,0 +1,71 @@
+//! What can be set of the conductor. Defaults are Ironic's where Ironic has the option.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of one conductor.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name shown as `conductor` and `reservation`.
+    pub hostname: String,
+    /// `[conductor] automated_clean`: clean on `provide` and after `deleted`.
+    pub automated_clean: bool,
+    /// `[conductor] deploy_callback_timeout` and its siblings: how long a wait state may last.
+    pub callback_timeout: Duration,
+    /// Start the machine again when its ramdisk has not called this long after power-on.
+    pub boot_retry: Duration,
+    /// Start the machine again when it has fetched the whole ramdisk and has not called this long after.
+    pub boot_retry_after_fetch: Duration,
+    /// Boots that are tried within one callback timeout.
+    pub boot_attempts: u32,
+    /// How long a BMC may fail before the work on its node fails.
+    pub bmc_patience: Duration,
+    /// `[conductor] power_state_change_timeout`.
+    pub power_timeout: Duration,
+    /// `[conductor] soft_power_off_timeout`.
+    pub soft_power_off_timeout: Duration,
+    /// `[pxe] kernel_append_params`.
+    pub kernel_append_params: String,
+    /// Directory with `kernel` and `initramfs` for nodes that name none of their own.
+    pub ramdisk_dir: PathBuf,
+    /// `[deploy] default_boot_mode`.
+    pub uefi_by_default: bool,
+    /// `[agent] require_tls`.
+    pub require_agent_tls: bool,
+    /// `[api] ramdisk_heartbeat_timeout`.
+    pub heartbeat_timeout: Duration,
+    /// `[deploy] power_off_after_deploy_failure`.
+    pub power_off_after_deploy_failure: bool,
+    /// Limit of one call to an agent.
+    pub agent_timeout: Duration,
+    /// How often a running agent command is looked at when no heartbeat comes.
+    pub agent_poll: Duration,
+    /// A claim lasts so long unless renewed.
+    pub lease: Duration,
+}
+
+impl Settings {
+    /// Defaults for a site whose state is kept in `state_dir`.
+    pub fn new(hostname: impl Into<String>, state_dir: &std::path::Path) -> Self {
+        Self {
+            hostname: hostname.into(),
+            automated_clean: true,
+            callback_timeout: Duration::from_secs(1800),
+            boot_retry: Duration::from_secs(600),
+            boot_retry_after_fetch: Duration::from_secs(120),
+            boot_attempts: 3,
+            bmc_patience: Duration::from_secs(180),
+            power_timeout: Duration::from_secs(60),
+            soft_power_off_timeout: Duration::from_secs(600),
+            kernel_append_params: "nofb vga=normal".to_owned(),
+            ramdisk_dir: state_dir.join("ramdisk"),
+            uefi_by_default: true,
+            require_agent_tls: true,
+            heartbeat_timeout: Duration::from_secs(300),
+            power_off_after_deploy_failure: true,
+            agent_timeout: Duration::from_secs(60),
+            agent_poll: Duration::from_secs(10),
+            lease: Duration::from_secs(15),
+        }
+    }
+}

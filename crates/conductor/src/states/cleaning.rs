@@ -1,0 +1,55 @@
+//! `cleaning`: the ramdisk erases what the last tenant left, or does what the operator listed.
+
+use crate::boot;
+use crate::hardware;
+use crate::outcome::{Failure, Outcome};
+use crate::power;
+use crate::steps::{self, agent_side};
+use crate::visit::Visit;
+use model::agent::Phase;
+use model::node::{AgentLink, Node, PowerState, Work};
+use model::state::{Event, ProvisionState};
+
+pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
+    if is_automated(&visit.node)
+        && !visit.node.automated_clean.unwrap_or(visit.conductor.settings().automated_clean)
+    {
+        return Ok(end(&visit.node));
+    }
+    let needs_ramdisk = hardware::uses_ramdisk(&visit.node) && !visit.node.work.disable_ramdisk;
+    if needs_ramdisk {
+        if visit.node.agent.url.is_none() {
+            if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
+                boot::start_ramdisk(visit).await?;
+            }
+            return Ok(Outcome::next(Event::Wait));
+        }
+        if !visit.node.work.agent_steps_known {
+            agent_side::merge_offered(visit, Phase::Clean).await?;
+        }
+    }
+    if let Some(outcome) = steps::advance(visit, Phase::Clean).await? {
+        return Ok(outcome);
+    }
+    if needs_ramdisk {
+        power::ensure(visit, PowerState::Off).await?;
+    }
+    Ok(end(&visit.node))
+}
+
+/// Manual cleaning aims at `manageable`, automated cleaning at `available`.
+pub fn is_automated(node: &Node) -> bool {
+    node.target_provision_state != Some(ProvisionState::Manageable)
+}
+
+fn end(node: &Node) -> Outcome {
+    let event = if is_automated(node) && !node.retired { Event::Done } else { Event::DoneManageable };
+    Outcome::next_with(event, |node| {
+        node.work = Work::default();
+        node.agent = AgentLink::default();
+        node.clean_step = None;
+        for key in ["clean_steps", "clean_step_index", "hardware_manager_version", "agent_url"] {
+            node.driver_internal_info.remove(key);
+        }
+    })
+}

@@ -1,0 +1,147 @@
+//! The core deploy steps of the `direct` deploy interface (`conductor.md` §4, §5).
+
+use super::{Progress, agent_side, command_once};
+use crate::boot;
+use crate::hardware;
+use crate::image;
+use crate::outcome::Failure;
+use crate::power;
+use crate::visit::Visit;
+use bmc::BootDevice;
+use model::agent::{InstallBootloaderParams, PartitionUuids, Phase, PrepareImageParams};
+use model::event::{EventKind, LogEvent};
+use model::node::{Node, PowerState};
+use model::step::Step;
+use serde_json::{Map, Value, json};
+
+/// The steps that every deployment of this node consists of; the agent may add its own between them.
+pub fn core_steps(node: &Node) -> Vec<Step> {
+    if hardware::uses_ramdisk(node) {
+        [
+            ("deploy", 100),
+            ("write_image", 80),
+            ("prepare_instance_boot", 60),
+            ("tear_down_agent", 40),
+            ("switch_to_tenant_network", 30),
+            ("boot_instance", 20),
+        ]
+        .into_iter()
+        .map(|(step, priority)| Step::core("deploy", step, priority))
+        .collect()
+    } else {
+        vec![Step::core("deploy", "deploy", 100)]
+    }
+}
+
+/// Runs one core step; each may be run again after a crash.
+pub async fn run(visit: &mut Visit<'_>, step: &Step) -> Result<Progress, Failure> {
+    match step.step.as_str() {
+        "deploy" if !hardware::uses_ramdisk(&visit.node) => Ok(Progress::Done),
+        "deploy" => start_agent(visit).await,
+        "write_image" => write_image(visit).await,
+        "prepare_instance_boot" => prepare_instance_boot(visit).await,
+        "tear_down_agent" => tear_down_agent(visit).await,
+        // The flat and the noop network have nothing to switch: ramdisk and instance share one segment.
+        "switch_to_tenant_network" => Ok(Progress::Done),
+        "boot_instance" => boot_instance(visit).await,
+        other => Err(Failure::last(format!("deploy.{other} is not a step of this version of Billet"))),
+    }
+}
+
+/// `deploy`: the ramdisk is started, calls back, and says which steps it adds.
+async fn start_agent(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    if visit.node.agent.url.is_none() {
+        if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
+            boot::start_ramdisk(visit).await?;
+        }
+        return Ok(Progress::Waiting);
+    }
+    if !visit.node.work.agent_steps_known {
+        // The list is merged behind the step that runs: it counts as done for that.
+        agent_side::merge_offered(visit, Phase::Deploy).await?;
+    }
+    Ok(Progress::Done)
+}
+
+async fn write_image(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    let config_drive = visit.conductor.store().config_drive(visit.node.uuid).await?;
+    let image_info =
+        image::info(&visit.node, visit.conductor.settings().uefi_by_default).map_err(Failure::last)?;
+    let params = json!(PrepareImageParams { image_info, configdrive: config_drive.map(model::Secret::new) });
+    let done = command_once(visit, "standby.prepare_image", object(params)).await?;
+    let Some(result) = done else { return Ok(Progress::Waiting) };
+    let said = result.command_result.as_ref().and_then(|value| value.get("result")).and_then(Value::as_str);
+    let detail = said.unwrap_or("done").to_owned();
+    let now = visit.now();
+    let started = visit.node.work.started_at.unwrap_or(now);
+    visit
+        .note(
+            LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.prepare_image", detail)
+                .until(now),
+        )
+        .await?;
+    Ok(Progress::Done)
+}
+
+async fn prepare_instance_boot(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    let uefi = hardware::wants_uefi(&visit.node, visit.conductor.settings().uefi_by_default);
+    if uefi {
+        // Parameters matter to the first call only; afterwards the command is known by its identifier.
+        let params =
+            if visit.node.work.command.is_none() { bootloader_params(visit).await? } else { Map::new() };
+        if command_once(visit, "image.install_bootloader", params).await?.is_none() {
+            return Ok(Progress::Waiting);
+        }
+    }
+    boot::set_device(visit, BootDevice::Disk, true).await?;
+    Ok(Progress::Done)
+}
+
+async fn bootloader_params(visit: &Visit<'_>) -> Result<Map<String, Value>, Failure> {
+    let answer = visit.agent()?.command("standby.get_partition_uuids", Map::new(), true).await?;
+    let uuids: PartitionUuids = answer
+        .command_result
+        .and_then(|value| serde_json::from_value(value.get("result").cloned().unwrap_or(value)).ok())
+        .unwrap_or_default();
+    Ok(object(json!(InstallBootloaderParams {
+        root_uuid: uuids.root.unwrap_or_default(),
+        efi_system_part_uuid: uuids.efi_system_partition,
+        prep_boot_part_uuid: None,
+        target_boot_mode: Some("uefi".into()),
+        ignore_bootloader_failure: Some(false),
+    })))
+}
+
+/// `tear_down_agent`: everything is on the disk, then the BMC cuts the power.
+async fn tear_down_agent(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    if power::observe(visit).await? == PowerState::On && visit.node.agent.url.is_some() {
+        let started = visit.now();
+        let synced = visit.agent()?.command("standby.sync", Map::new(), true).await?;
+        if let Some(error) = synced.command_error {
+            return Err(Failure::last(format!("Agent returned error for standby.sync: {error}")));
+        }
+        let now = visit.now();
+        visit
+            .note(
+                LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.sync", "")
+                    .until(now),
+            )
+            .await?;
+        // From here on the agent is gone, whatever happens: a second run must not wait for it.
+        visit.edit(|edit| edit.node.agent = Default::default()).await?;
+    }
+    power::ensure(visit, PowerState::Off).await?;
+    Ok(Progress::Done)
+}
+
+async fn boot_instance(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    power::ensure(visit, PowerState::On).await?;
+    Ok(Progress::Done)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
