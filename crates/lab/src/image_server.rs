@@ -16,7 +16,7 @@ use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_T
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -237,18 +237,18 @@ async fn serve(State(files): State<Shared>, UrlPath(name): UrlPath<String>, meth
         if let Err(error) = file.seek(std::io::SeekFrom::Start(start)).await {
             return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
         }
-        let length = match served.fault {
+        let cut = match served.fault {
             Some(Fault::CutAfter { bytes, times: 1.. }) if bytes < end - start => {
                 use_up(&files, &name);
-                bytes
+                Some(bytes)
             }
-            _ => end - start,
+            _ => None,
         };
         let wrong = match served.fault {
             Some(Fault::WrongByte { offset }) => offset.checked_sub(start),
             _ => None,
         };
-        body(file, length, wrong)
+        body(file, end - start, cut, wrong)
     };
     response.body(body).unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
 }
@@ -263,10 +263,10 @@ fn use_up(files: &Shared, name: &str) {
     }
 }
 
-/// The file's next `length` bytes as a body, the one at `wrong` inverted. A body shorter than announced makes the connection close.
-fn body(file: tokio::fs::File, length: u64, wrong: Option<u64>) -> Body {
+/// The file's next `length` bytes as a body, the one at `wrong` inverted, the connection broken after `cut` bytes.
+fn body(file: tokio::fs::File, length: u64, cut: Option<u64>, wrong: Option<u64>) -> Body {
     let mut sent = 0u64;
-    let chunks = ReaderStream::with_capacity(file.take(length), CHUNK).map_ok(move |chunk| {
+    let chunks = ReaderStream::with_capacity(file.take(cut.unwrap_or(length)), CHUNK).map_ok(move |chunk| {
         let here = wrong.and_then(|wrong| wrong.checked_sub(sent)).filter(|&here| here < chunk.len() as u64);
         sent += chunk.len() as u64;
         let Some(here) = here.and_then(|here| usize::try_from(here).ok()) else { return chunk };
@@ -274,7 +274,15 @@ fn body(file: tokio::fs::File, length: u64, wrong: Option<u64>) -> Body {
         spoilt[here] = !spoilt[here];
         spoilt.into()
     });
-    Body::from_stream(chunks)
+    if cut.is_none() {
+        return Body::from_stream(chunks);
+    }
+    let end = futures_util::stream::once(async {
+        // Being pending once makes the server send what it has; an error at once would take the last bytes along.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("told to cut the connection"))
+    });
+    Body::from_stream(chunks.chain(end))
 }
 
 /// `bytes=A-B`, `bytes=A-` or `bytes=-N` as a half-open interval within `length`; `None` when it can't be satisfied (RFC 9110, 14.1.2).

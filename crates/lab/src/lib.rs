@@ -4,12 +4,14 @@
 //! ([`isolation`]). Images to put on them are built by [`image`] and served by [`image_server`]; [`demo`] plays the whole story on them.
 pub mod chassis;
 pub mod error;
+pub mod image;
 pub mod image_server;
 pub mod ipmi_sim;
 pub mod isolation;
 pub mod network;
 pub mod process;
 pub mod qemu;
+pub mod rack;
 pub mod state_dir;
 
 pub use error::{Error, Result};

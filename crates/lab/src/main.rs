@@ -1,2 +1,250 @@
 //! The `billet-lab` command.
-fn main() {}
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use lab::image::{Format, Kind};
+use lab::qemu::{DiskBus, Firmware};
+use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
+use lab::{image, isolation, network, state_dir};
+
+/// Virtual bare metal: machines with real firmware behind simulated BMCs.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Bring a rack up and keep it until Ctrl-C.
+    Rack(RackArguments),
+    /// Run a command inside a running rack's namespaces: ipmitool, ssh, curl, billet serve…
+    Exec {
+        /// The rack's directory or process id; not needed while only one runs.
+        #[arg(long)]
+        rack: Option<String>,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// User images.
+    #[command(subcommand)]
+    Image(ImageVerb),
+}
+
+#[derive(Subcommand)]
+enum ImageVerb {
+    /// Build an image, or find it in the cache, and print its path.
+    Build {
+        /// Which one.
+        #[arg(value_enum)]
+        kind: KindChoice,
+        /// Copy it here too; a name that ends in .qcow2 asks for that format.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KindChoice {
+    /// Kernel, busybox and dropbear: 64 MiB.
+    Tiny,
+    /// Debian with cloud-init and OpenSSH.
+    Debian,
+}
+
+#[derive(clap::Args)]
+struct RackArguments {
+    /// Machines in the rack.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=network::MAX_NODES as i64))]
+    nodes: u16,
+    /// What they boot with; mixed: BIOS and UEFI in turn.
+    #[arg(long, value_enum, default_value_t = FirmwareChoice::Bios)]
+    firmware: FirmwareChoice,
+    /// Memory of each, MiB.
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=65536))]
+    memory: u32,
+    /// Disk of each, GiB (sparse); repeat for several disks.
+    #[arg(long, value_name = "GiB", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    disk: Vec<u64>,
+    /// How disks are attached.
+    #[arg(long, value_enum, default_value_t = BusChoice::Virtio)]
+    bus: BusChoice,
+    /// Keep the rack's state here instead of in a temporary directory.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Serve the files of this directory from http://10.77.0.1:8000/ inside the rack.
+    #[arg(long, value_name = "DIR")]
+    serve_images: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FirmwareChoice {
+    Bios,
+    Uefi,
+    Mixed,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BusChoice {
+    Virtio,
+    Nvme,
+    Ahci,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Cli::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("billet-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Rack(arguments) => {
+            // Before the runtime: namespaces are entered by the process while it has one thread.
+            isolation::enter()?;
+            runtime()?.block_on(rack(arguments))
+        }
+        Verb::Exec { rack, command } => exec(rack.as_deref(), &command),
+        Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
+    }
+}
+
+fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let kind = match kind {
+        KindChoice::Tiny => Kind::Tiny,
+        KindChoice::Debian => Kind::Debian,
+    };
+    let is_qcow2 = output.as_ref().is_some_and(|path| path.extension().is_some_and(|extension| extension == "qcow2"));
+    let format = if is_qcow2 { Format::Qcow2 } else { Format::Raw };
+    let path = image::build(kind, format, &mut |step| eprintln!("{}: {step}", kind.name()))?;
+    match output {
+        Some(output) => {
+            // cp keeps holes and shares blocks where the file system can.
+            let mut copy = std::process::Command::new("cp");
+            lab::process::output(copy.args(["--sparse=always", "--reflink=auto"]).arg(&path).arg(&output))?;
+            println!("{}", output.display());
+        }
+        None => println!("{}", path.display()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+async fn rack(arguments: RackArguments) -> anyhow::Result<ExitCode> {
+    let mut stop = StopSignal::listen()?;
+    let bus = match arguments.bus {
+        BusChoice::Virtio => DiskBus::Virtio,
+        BusChoice::Nvme => DiskBus::Nvme,
+        BusChoice::Ahci => DiskBus::Ahci,
+    };
+    let node = |index: u16| NodeConfig {
+        firmware: match arguments.firmware {
+            FirmwareChoice::Bios => Firmware::Bios,
+            FirmwareChoice::Uefi => Firmware::Uefi,
+            FirmwareChoice::Mixed if index % 2 == 0 => Firmware::Bios,
+            FirmwareChoice::Mixed => Firmware::Uefi,
+        },
+        memory_mib: arguments.memory,
+        disks: arguments.disk.iter().map(|gib| (gib << 30, bus)).collect(),
+    };
+    let config = RackConfig {
+        nodes: (0..arguments.nodes).map(node).collect(),
+        state_dir: arguments.state_dir,
+        images: arguments.serve_images,
+    };
+    let rack = tokio::select! {
+        rack = Rack::start(config) => rack?,
+        () = stop.wait() => return Ok(ExitCode::SUCCESS),
+    };
+    print(rack.info());
+    stop.wait().await;
+    println!("stopping");
+    rack.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(info: &RackInfo) {
+    println!("{:<8} {:<8} {:<18} {:<12} {:<6} {:<11} console", "name", "firmware", "MAC", "BMC", "user", "password");
+    for node in &info.nodes {
+        println!(
+            "{:<8} {:<8} {:<18} {:<12} {:<6} {:<11} {}",
+            node.name,
+            format!("{:?}", node.firmware).to_lowercase(),
+            node.mac,
+            node.bmc_address,
+            node.bmc_user,
+            node.bmc_password,
+            node.console_log.display()
+        );
+    }
+    println!("\nimages   {}SHA256SUMS", info.images_url);
+    println!("details  {}", info.state_dir.join("rack.json").display());
+    println!("inside   billet-lab exec --rack {} -- COMMAND", info.pid);
+    println!("\nCtrl-C takes the rack down.");
+}
+
+/// SIGINT, SIGTERM and SIGHUP. As process 1 this program would ignore them unless it listened.
+struct StopSignal(Vec<tokio::signal::unix::Signal>);
+
+impl StopSignal {
+    fn listen() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Ok(Self(kinds.map(signal).into_iter().collect::<Result<_, _>>().context("listening for signals")?))
+    }
+
+    async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = self.0.as_mut_slice() else { return };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn exec(rack: Option<&str>, command: &[std::ffi::OsString]) -> anyhow::Result<ExitCode> {
+    let pid = match rack {
+        Some(text) => match text.parse::<i32>() {
+            Ok(pid) => pid,
+            Err(_) => running(text.as_ref())?.pid,
+        },
+        None => match state_dir::running().as_slice() {
+            [] => bail!("no rack runs in a temporary directory; start one with `billet-lab rack`, or name one with --rack"),
+            [one] => running(one)?.pid,
+            several => {
+                let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
+                bail!("several racks run; choose one with --rack: {}", names.join(", "))
+            }
+        },
+    };
+    isolation::join(pid)?;
+    let [program, arguments @ ..] = command else { bail!("no command given") };
+    let mut command = std::process::Command::new(program);
+    command.args(arguments);
+    let status = command.status().map_err(|source| lab::process::spawn_error(&command, source))?;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+fn running(dir: &std::path::Path) -> anyhow::Result<RackInfo> {
+    if !state_dir::is_locked(dir) {
+        bail!("no rack runs in {}", dir.display());
+    }
+    Ok(RackInfo::read(dir)?)
+}

@@ -305,6 +305,10 @@ impl Driver {
                 });
             }
         };
+        if self.config.tap.is_none() {
+            let unplugged = serde_json::json!({ "name": "nic0", "up": false });
+            qmp.execute("set_link", unplugged).await.map_err(|error| Error::Invalid(error.to_string()))?;
+        }
         Ok(Running { process, qmp, events, console, wants_reboot: false })
     }
 }

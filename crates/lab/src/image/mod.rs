@@ -1,0 +1,144 @@
+//! User images to put on the rack's machines, built from the host's Debian packages without a mount, and cached.
+//!
+//! `tiny`: kernel, busybox, dropbear and a small reader of the config drive, 64 MiB, on `ssh` in seconds. `debian`: Debian with cloud-init
+//! and OpenSSH. Both boot by BIOS and by UEFI.
+
+mod debian;
+mod layout;
+mod packages;
+mod tiny;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::process;
+
+/// Which image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Kernel, busybox and dropbear.
+    Tiny,
+    /// Debian with cloud-init and OpenSSH.
+    Debian,
+}
+
+/// How the image file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The disk's bytes.
+    Raw,
+    /// qcow2 with zlib clusters.
+    Qcow2,
+}
+
+impl Kind {
+    /// Its name on the command line and in file names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Debian => "debian",
+        }
+    }
+
+    /// The user that gets the config drive's key and may become root: the same in both images.
+    #[must_use]
+    pub fn user(self) -> &'static str {
+        match self {
+            Self::Tiny | Self::Debian => "debian",
+        }
+    }
+
+    /// What the image is made of, as text; another recipe or package version makes another image.
+    fn recipe(self) -> Result<String> {
+        match self {
+            Self::Tiny => tiny::recipe(),
+            Self::Debian => debian::recipe(),
+        }
+    }
+}
+
+/// The cache directory: `$BILLET_LAB_CACHE`, else `$XDG_CACHE_HOME/billet-lab`, else `~/.cache/billet-lab`; made if need be.
+///
+/// # Errors
+/// [`Error::Invalid`] when no variable says where; [`Error::Io`] when it can't be made.
+pub fn cache_dir() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let dir = variable("BILLET_LAB_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|dir| dir.join("billet-lab")))
+        .or_else(|| variable("HOME").map(|dir| dir.join(".cache/billet-lab")))
+        .ok_or_else(|| Error::Invalid("no place for cached images: set BILLET_LAB_CACHE or HOME".into()))?;
+    std::fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+    Ok(dir)
+}
+
+/// The image's path in the cache, building it first if it is not there. Blocking; `progress` is told what is being done.
+///
+/// Must run where the host's package mirror can be reached, that is outside of a rack's namespaces.
+///
+/// # Errors
+/// [`Error::Missing`] for a tool that is not installed; [`Error::Command`] when one fails; [`Error::Io`].
+pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let cache = cache_dir()?;
+    // One build at a time: a second one waits here and then finds the first one's result.
+    let lock_path = cache.join("lock");
+    let lock = std::fs::File::create(&lock_path).map_err(Error::io("creating", &lock_path))?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
+        .map_err(|(_, error)| Error::Io { what: "locking", path: lock_path, source: error.into() })?;
+    let recipe = kind.recipe()?;
+    let key: String = Sha256::digest(recipe.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let raw = cache.join(format!("{}-{key}.raw", kind.name()));
+    if !raw.exists() {
+        let work = tempfile::Builder::new().prefix("build-").tempdir_in(&cache).map_err(Error::io("creating", &cache))?;
+        let made = work.path().join("image.raw");
+        match kind {
+            Kind::Tiny => tiny::build(work.path(), &made, progress)?,
+            Kind::Debian => debian::build(work.path(), &made, progress)?,
+        }
+        forget_others(&cache, kind, &key);
+        std::fs::rename(&made, &raw).map_err(Error::io("moving the image to", &raw))?;
+    }
+    match format {
+        Format::Raw => Ok(raw),
+        Format::Qcow2 => {
+            let qcow2 = raw.with_extension("qcow2");
+            if !qcow2.exists() {
+                progress("converting to qcow2");
+                let part = raw.with_extension("qcow2.part");
+                process::output(Command::new("qemu-img").args(["convert", "-c", "-f", "raw", "-O", "qcow2"]).arg(&raw).arg(&part))?;
+                std::fs::rename(&part, &qcow2).map_err(Error::io("moving the image to", &qcow2))?;
+            }
+            Ok(qcow2)
+        }
+    }
+}
+
+/// Removes images of this kind made by older recipes.
+fn forget_others(cache: &Path, kind: Kind, key: &str) {
+    let (ours, current) = (format!("{}-", kind.name()), format!("{}-{key}.", kind.name()));
+    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(&ours) && !name.starts_with(&current)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes `text` to `path`, making the directories above it.
+fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
+    }
+    std::fs::write(path, text).map_err(Error::io("writing", path))
+}
+
+/// As [`write`], executable.
+fn write_program(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(Error::io("making executable", path))
+}
