@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
-use netboot::{Artifact, Boot, BootSource, Machine, Observation, Pending, Seen, Unavailable};
+use netboot::{Artifact, Boot, BootSource, LeaseError, LeaseStore, Machine, Observation, Pending, Seen, Unavailable};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use store::Guard;
 use tokio::sync::mpsc;
@@ -162,4 +163,30 @@ fn log_event(at: Timestamp, seen: &Observation) -> LogEvent {
     let mut event = LogEvent::new(seen.node, began, kind, name, seen.to_string());
     event.ok = ok;
     if lasted.is_some() { event.until(at) } else { event }
+}
+
+/// The database as the DHCP server's memory of its leases.
+pub struct StoredLeases(store::Store);
+
+impl StoredLeases {
+    /// Keeps leases in this store.
+    pub fn new(store: store::Store) -> Self {
+        Self(store)
+    }
+}
+
+impl LeaseStore for StoredLeases {
+    fn leases(&self) -> Pending<'_, Result<Vec<(Mac, Ipv4Addr)>, LeaseError>> {
+        Box::pin(async {
+            let rows = self.0.dhcp_leases().await.map_err(|error| LeaseError(error.to_string()))?;
+            Ok(rows.into_iter().filter_map(|(mac, address)| Some((mac.parse().ok()?, address))).collect())
+        })
+    }
+
+    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<(), LeaseError>> {
+        Box::pin(async move {
+            let saved = self.0.put_dhcp_lease(&mac.to_string(), address, Timestamp::now()).await;
+            saved.map_err(|error| LeaseError(error.to_string()))
+        })
+    }
 }

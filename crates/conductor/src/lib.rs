@@ -23,7 +23,7 @@ mod validation;
 mod visit;
 mod wording;
 
-pub use boot_source::NodeBootSource;
+pub use boot_source::{NodeBootSource, StoredLeases};
 pub use request::*;
 pub use settings::Settings;
 
