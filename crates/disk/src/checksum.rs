@@ -302,7 +302,10 @@ mod tests {
         let checksum = Checksum::parse(None, EMPTY_SHA256, Policy::default()).unwrap();
         assert_eq!(checksum.algorithm(), Algorithm::Sha256);
         assert_eq!(checksum, Hasher::new(Algorithm::Sha256).finish());
-        assert_eq!(Checksum::parse(Some("SHA-256"), &EMPTY_SHA256.to_uppercase(), Policy::default()).unwrap(), checksum);
+        assert_eq!(
+            Checksum::parse(Some("SHA-256"), &EMPTY_SHA256.to_uppercase(), Policy::default()).unwrap(),
+            checksum
+        );
     }
 
     #[test]

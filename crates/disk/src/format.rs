@@ -64,7 +64,8 @@ impl Content {
     }
 }
 
-pub(crate) const CONVERT: &str = "convert the image with `qemu-img convert -O qcow2` (or -O raw) and upload it again";
+pub(crate) const CONVERT: &str =
+    "convert the image with `qemu-img convert -O qcow2` (or -O raw) and upload it again";
 const DECLARE: &str = "correct the image's disk_format, or upload what it says";
 const PERMIT: &str = "convert the image, or add the format to the permitted ones in the configuration";
 
@@ -104,7 +105,8 @@ pub fn detect(head: &[u8]) -> Content {
         return Content::Known(Format::Iso);
     }
     let is_protective = |slot: usize| head.get(446 + 16 * slot + 4) == Some(&0xee);
-    if has(510, b"\x55\xaa") && ((0..4).any(is_protective) || has(512, b"EFI PART") || has(4096, b"EFI PART")) {
+    if has(510, b"\x55\xaa") && ((0..4).any(is_protective) || has(512, b"EFI PART") || has(4096, b"EFI PART"))
+    {
         return Content::Known(Format::Gpt);
     }
     Content::Known(Format::Raw)
@@ -132,7 +134,8 @@ pub(crate) fn admit(content: Content, declared: Option<Format>, permitted: &[For
         _ => {}
     }
     let is_permitted = |f: Format| permitted.contains(&f);
-    if !is_permitted(actual) && !(is_flat(actual) && declared.map_or(is_permitted(Format::Raw), is_permitted)) {
+    if !is_permitted(actual) && !(is_flat(actual) && declared.map_or(is_permitted(Format::Raw), is_permitted))
+    {
         return Err(Error::image(format!("format {} is not permitted here", actual.name()), PERMIT));
     }
     Ok(actual)
@@ -165,7 +168,10 @@ mod tests {
         let boot_sector: &[(usize, &[u8])] = &[(510, b"\x55\xaa")];
         assert_eq!(detect(&head_with(boot_sector)), Content::Known(Format::Raw));
         assert_eq!(detect(&head_with(&[(510, b"\x55\xaa"), (450, b"\xee")])), Content::Known(Format::Gpt));
-        assert_eq!(detect(&head_with(&[(0x8001, b"CD001"), (510, b"\x55\xaa"), (450, b"\xee")])).name(), "iso");
+        assert_eq!(
+            detect(&head_with(&[(0x8001, b"CD001"), (510, b"\x55\xaa"), (450, b"\xee")])).name(),
+            "iso"
+        );
         assert_eq!(detect(&head_with(&[(0, b"QFI\xfb\0\0\0\x03")])), Content::Known(Format::Qcow2));
         assert_eq!(detect(b""), Content::Known(Format::Raw));
     }

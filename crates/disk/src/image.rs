@@ -184,10 +184,16 @@ impl Write<'_> {
         result
     }
 
-    fn write(&mut self, source: &mut dyn ImageSource, layout: &mut Layout, gate: &Gate<'_>) -> Result<Report> {
+    fn write(
+        &mut self,
+        source: &mut dyn ImageSource,
+        layout: &mut Layout,
+        gate: &Gate<'_>,
+    ) -> Result<Report> {
         let started = Instant::now();
         let sums = self.options.verify.then(|| WrittenSums::new(layout, self.target.size()));
-        let mut pipeline = Pipeline { gate, sums: sums.as_ref(), options: self.options, progress: self.progress };
+        let mut pipeline =
+            Pipeline { gate, sums: sums.as_ref(), options: self.options, progress: self.progress };
         let written = pipeline.run(source, layout)?;
         let write_time = started.elapsed();
         if let (Some(expected), Some(actual)) = (&self.options.checksum, &written.checksum)

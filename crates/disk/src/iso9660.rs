@@ -153,7 +153,8 @@ impl<'a> Image<'a> {
         let mut next = 0;
         while let Some((_, index)) = order.get(next) {
             let children = &self.directories[*index].directories;
-            let mut named: Vec<_> = children.iter().map(|(n, child)| (identifier(tree, n, true), *child)).collect();
+            let mut named: Vec<_> =
+                children.iter().map(|(n, child)| (identifier(tree, n, true), *child)).collect();
             named.sort();
             order.extend(named);
             next += 1;
@@ -266,16 +267,20 @@ fn padded(text: &[u8], length: usize, filler: &[u8]) -> Vec<u8> {
 }
 
 fn identifier(tree: Tree, name: &str, is_directory: bool) -> Vec<u8> {
-    let version = if is_directory { "" } else { ";1" };
     match tree {
-        Tree::Joliet => ucs2(&format!("{name}{version}")),
+        // Without a version, which Joliet allows and mkisofs does.
+        Tree::Joliet => ucs2(name),
         Tree::Primary => {
             let plain = |c: char| match c.to_ascii_uppercase() {
                 c @ ('A'..='Z' | '0'..='9' | '.') => c,
                 _ => '_',
             };
-            let dot = if is_directory || name.contains('.') { "" } else { "." };
-            format!("{}{dot}{version}", name.chars().map(plain).collect::<String>()).into_bytes()
+            let end = match (is_directory, name.contains('.')) {
+                (true, _) => "",
+                (false, true) => ";1",
+                (false, false) => ".;1",
+            };
+            format!("{}{end}", name.chars().map(plain).collect::<String>()).into_bytes()
         }
     }
 }

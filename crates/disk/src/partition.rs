@@ -233,9 +233,9 @@ fn write_iso(target: &dyn Target, partition: &Partition, iso: &[u8]) -> Result<(
 }
 
 fn zero_rest(target: &dyn Target, partition: &Partition, from: u64) -> Result<()> {
-    target
-        .zero(partition.start + from, partition.length - from)
-        .map_err(|e| Error::disk(format!("zeroing the config drive's partition at byte {}", partition.start), e))
+    target.zero(partition.start + from, partition.length - from).map_err(|e| {
+        Error::disk(format!("zeroing the config drive's partition at byte {}", partition.start), e)
+    })
 }
 
 fn sync(target: &dyn Target) -> Result<()> {
@@ -272,7 +272,8 @@ fn has_label(target: &dyn Target, partition: &Partition) -> Result<bool> {
 
 /// Start of the last free stretch of `length` bytes, aligned. Used ranges may overlap each other in a broken table.
 fn last_gap(used: &[(u64, u64)], (first, end): (u64, u64), length: u64) -> Option<u64> {
-    let is_free = |start: u64| start >= first && used.iter().all(|(s, e)| start + length <= *s || *e <= start);
+    let is_free =
+        |start: u64| start >= first && used.iter().all(|(s, e)| start + length <= *s || *e <= start);
     used.iter()
         .map(|(start, _)| *start)
         .chain([end])
@@ -285,7 +286,9 @@ fn last_gap(used: &[(u64, u64)], (first, end): (u64, u64), length: u64) -> Optio
 /// Bytes at `offset`, or an error that says what was being read.
 fn read(target: &dyn Target, offset: u64, length: usize, what: &str) -> Result<Vec<u8>> {
     let mut data = vec![0; length];
-    target.read_at(offset, &mut data).map_err(|e| Error::disk(format!("reading the {what} at byte {offset}"), e))?;
+    target
+        .read_at(offset, &mut data)
+        .map_err(|e| Error::disk(format!("reading the {what} at byte {offset}"), e))?;
     Ok(data)
 }
 

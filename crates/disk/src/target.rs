@@ -80,11 +80,8 @@ impl Disk {
     /// Takes a file that is open for reading and writing. Errors: what asking for its size gives.
     pub fn new(mut file: File) -> io::Result<Self> {
         let size = file.seek(SeekFrom::End(0))?;
-        let sector_size = if file.metadata()?.file_type().is_block_device() {
-            ioctl_blksszget(file.as_fd())?
-        } else {
-            512
-        };
+        let sector_size =
+            if file.metadata()?.file_type().is_block_device() { ioctl_blksszget(file.as_fd())? } else { 512 };
         Ok(Self { file, size, sector_size, zeroing: AtomicU8::new(0) })
     }
 

@@ -46,7 +46,11 @@ impl<'a> Gate<'a> {
         let edges = [(0, head), (tail, size)]
             .into_iter()
             .filter(|(start, end)| start < end)
-            .map(|(start, end)| Edge { start, length: end - start, withheld: Mutex::new(vec![0; (end - start) as usize]) })
+            .map(|(start, end)| Edge {
+                start,
+                length: end - start,
+                withheld: Mutex::new(vec![0; (end - start) as usize]),
+            })
             .collect();
         let gate = Self { target, edges };
         gate.wipe()?;

@@ -164,12 +164,7 @@ impl Pipeline<'_> {
     }
 
     /// Reads the image to its end. Returns its length.
-    fn read(
-        &mut self,
-        source: &mut dyn ImageSource,
-        plan: &mut Plan<'_>,
-        pipes: &Pipes<'_>,
-    ) -> Result<u64> {
+    fn read(&mut self, source: &mut dyn ImageSource, plan: &mut Plan<'_>, pipes: &Pipes<'_>) -> Result<u64> {
         let size = source.size();
         let disk_bytes = self.gate.size();
         let (pool, free) = sync_channel(CHUNKS);

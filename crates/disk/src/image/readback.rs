@@ -122,7 +122,12 @@ impl<'a> Runs<'a> {
     }
 
     /// Calls `each(from, to, is_data)` for the parts of a range that follows the last one.
-    fn split(&mut self, mut at: u64, end: u64, mut each: impl FnMut(u64, u64, bool) -> Result<()>) -> Result<()> {
+    fn split(
+        &mut self,
+        mut at: u64,
+        end: u64,
+        mut each: impl FnMut(u64, u64, bool) -> Result<()>,
+    ) -> Result<()> {
         while at < end {
             let (start, stop) = self.current().unwrap_or((u64::MAX, u64::MAX));
             let (to, is_data) = if at < start { (start.min(end), false) } else { (stop.min(end), true) };

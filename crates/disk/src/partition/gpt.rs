@@ -59,7 +59,9 @@ impl Gpt {
                 for other in [512_u64, 4096].into_iter().filter(|s| *s != sector) {
                     if Self::read_at(target, other, 1).is_ok() {
                         return Err(Error::PartitionTable {
-                            problem: format!("it was made for sectors of {other} bytes, the disk's have {sector}"),
+                            problem: format!(
+                                "it was made for sectors of {other} bytes, the disk's have {sector}"
+                            ),
                             remedy: "use an image made for this sector size, or set the disk's logical sector size",
                         });
                     }
@@ -91,9 +93,14 @@ impl Gpt {
         if u64_at(&header, 24) != lba {
             return Err(bad(format!("the GPT header at sector {lba} says it is at {}", u64_at(&header, 24))));
         }
-        let (entries_lba, count, entry_size) = (u64_at(&header, 72), u32_at(&header, 80), u32_at(&header, 84));
+        let (entries_lba, count, entry_size) =
+            (u64_at(&header, 72), u32_at(&header, 80), u32_at(&header, 84));
         let total = u64::from(count) * u64::from(entry_size);
-        if entry_size < 128 || !entry_size.is_power_of_two() || total == 0 || total > MAX_ENTRIES_LENGTH as u64 {
+        if entry_size < 128
+            || !entry_size.is_power_of_two()
+            || total == 0
+            || total > MAX_ENTRIES_LENGTH as u64
+        {
             return Err(bad(format!("the GPT has {count} entries of {entry_size} bytes")));
         }
         let end = entries_lba.checked_add(total.div_ceil(sector));

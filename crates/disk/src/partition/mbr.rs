@@ -116,7 +116,8 @@ impl Mbr {
         let sectors = |bytes: u64| u32::try_from(bytes / self.sector_size).ok();
         let (Some((slot, _)), Some(start), Some(sectors)) = (free, sectors(start), sectors(length)) else {
             return Err(Error::PartitionTable {
-                problem: "all four primary entries of its MBR are used, none is left for the config drive".into(),
+                problem: "all four primary entries of its MBR are used, none is left for the config drive"
+                    .into(),
                 remedy: "use an image with a GPT or a free primary entry",
             });
         };

@@ -7,7 +7,8 @@ use crate::format::CONVERT;
 pub(crate) const HEAD_LENGTH: usize = 4096;
 
 const FLATTEN: &str = "flatten it with `qemu-img convert -O qcow2` on the machine that has all its files";
-const REPAIR: &str = "repair it with `qemu-img check -r all` or make it anew with `qemu-img convert -O qcow2`";
+const REPAIR: &str =
+    "repair it with `qemu-img check -r all` or make it anew with `qemu-img convert -O qcow2`";
 
 const FEATURE_DIRTY: u64 = 1 << 0;
 const FEATURE_CORRUPT: u64 = 1 << 1;
@@ -76,7 +77,10 @@ impl Header {
         refuse_backing_file(head)?;
         let cluster_bits = be32(head, 20);
         if !(9..=21).contains(&cluster_bits) {
-            return Err(Error::image(format!("qcow2 cluster size 2^{cluster_bits} is out of range"), CONVERT));
+            return Err(Error::image(
+                format!("qcow2 cluster size 2^{cluster_bits} is out of range"),
+                CONVERT,
+            ));
         }
         let head = &head[..head.len().min(HEAD_LENGTH).min(1 << cluster_bits)];
         if be32(head, 32) != 0 {
@@ -85,7 +89,10 @@ impl Header {
         let features = Features::parse(head, version, cluster_bits)?;
         let virtual_size = be64(head, 24);
         if virtual_size == 0 || virtual_size > i64::MAX as u64 {
-            return Err(Error::image(format!("its virtual size of {virtual_size} bytes makes no disk"), CONVERT));
+            return Err(Error::image(
+                format!("its virtual size of {virtual_size} bytes makes no disk"),
+                CONVERT,
+            ));
         }
         let mut header = Self {
             virtual_size,
@@ -121,7 +128,10 @@ impl Header {
         let refcount_offset = be64(head, 48);
         let refcount_bytes = u64::from(be32(head, 56)) << self.cluster_bits;
         if refcount_bytes > MAX_REFCOUNT_TABLE_BYTES {
-            return Err(Error::image(format!("its refcount table of {refcount_bytes} bytes is too large"), REPAIR));
+            return Err(Error::image(
+                format!("its refcount table of {refcount_bytes} bytes is too large"),
+                REPAIR,
+            ));
         }
         self.check_table("refcount table", refcount_offset, refcount_bytes)?;
         self.refcount_table = (refcount_offset, refcount_bytes);
@@ -203,11 +213,17 @@ impl Features {
         // The dirty bit (lazy refcounts) says only that refcounts may be stale; nothing here reads them.
         let refcount_order = be32(head, 96);
         if refcount_order > 6 {
-            return Err(Error::image(format!("its refcount width 2^{refcount_order} is out of range"), REPAIR));
+            return Err(Error::image(
+                format!("its refcount width 2^{refcount_order} is out of range"),
+                REPAIR,
+            ));
         }
         let header_length = be32(head, 100) as usize;
         if header_length < 104 || header_length % 8 != 0 || header_length > head.len() {
-            return Err(Error::image(format!("its header length of {header_length} is out of range"), REPAIR));
+            return Err(Error::image(
+                format!("its header length of {header_length} is out of range"),
+                REPAIR,
+            ));
         }
         let kind = if header_length > 104 { head[104] } else { 0 };
         let compression = match (incompatible & FEATURE_COMPRESSION != 0, kind) {
@@ -232,7 +248,10 @@ fn refuse_extensions(head: &[u8], mut at: usize) -> Result<()> {
             EXTENSION_END => return Ok(()),
             EXTENSION_DATA_FILE => return Err(Error::image("it names an external data file", FLATTEN)),
             EXTENSION_ENCRYPTION => {
-                return Err(Error::image("it has an encryption header", "decrypt it with `qemu-img convert`"));
+                return Err(Error::image(
+                    "it has an encryption header",
+                    "decrypt it with `qemu-img convert`",
+                ));
             }
             _ => {}
         }

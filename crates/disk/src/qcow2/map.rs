@@ -19,7 +19,8 @@ pub(crate) const MAX_EXTENTS: usize = 3 << 19;
 /// Most tables (header, slices of L1, L2) that are kept: 64 TiB of virtual size at 64 KiB a cluster.
 const MAX_TABLES: usize = 1 << 17;
 
-const DEFRAGMENT: &str = "make it compact with `qemu-img convert -O qcow2` (with larger clusters: `-o cluster_size=2M`)";
+const DEFRAGMENT: &str =
+    "make it compact with `qemu-img convert -O qcow2` (with larger clusters: `-o cluster_size=2M`)";
 const DAMAGED: &str = "check it with `qemu-img check`, make it anew with `qemu-img convert -O qcow2`";
 
 const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
@@ -131,7 +132,10 @@ impl Map {
 
     fn read_l2(&mut self, source: &mut dyn ImageSource, index: u64, entry: u64, l2: &mut [u8]) -> Result<()> {
         if entry & L1_RESERVED != 0 {
-            return Err(Error::image(format!("its L1 entry {index} has reserved bits set ({entry:#x})"), DAMAGED));
+            return Err(Error::image(
+                format!("its L1 entry {index} has reserved bits set ({entry:#x})"),
+                DAMAGED,
+            ));
         }
         let offset = entry & OFFSET_MASK;
         if offset == 0 {
@@ -259,7 +263,11 @@ impl Map {
         if self.tables.len() >= MAX_TABLES {
             return Err(Error::image(format!("its map has more than {MAX_TABLES} tables"), DEFRAGMENT));
         }
-        self.tables.push(Table { start, length: bytes.len() as u32, digest: Some(digest_of(Sha256::new_with_prefix(bytes))) });
+        self.tables.push(Table {
+            start,
+            length: bytes.len() as u32,
+            digest: Some(digest_of(Sha256::new_with_prefix(bytes))),
+        });
         Ok(())
     }
 

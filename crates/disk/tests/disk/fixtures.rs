@@ -20,9 +20,12 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
         .env("LC_ALL", "C")
         .output()
         .unwrap_or_else(|e| {
-            panic!("{program}: {e}; needs Debian's qemu-utils, gdisk, fdisk, genisoimage, util-linux, dosfstools")
+            panic!(
+                "{program}: {e}; needs Debian's qemu-utils, gdisk, fdisk, genisoimage, util-linux, dosfstools"
+            )
         });
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} {arguments:?}: {text}");
     text
 }
@@ -54,7 +57,9 @@ pub fn guest_bytes(length: usize) -> Vec<u8> {
         let stretch = (3000 + turn * 77_777 % 400_000).min(length - at);
         match turn % 4 {
             0 => bytes[at..at + stretch].copy_from_slice(&noise(stretch, turn as u64 + 1)),
-            2 => bytes[at..at + stretch].iter_mut().enumerate().for_each(|(i, b)| *b = b"lorem ipsum "[i % 12]),
+            2 => {
+                bytes[at..at + stretch].iter_mut().enumerate().for_each(|(i, b)| *b = b"lorem ipsum "[i % 12])
+            }
             _ => {}
         }
         at += stretch;
@@ -133,10 +138,7 @@ impl Target for MemoryDisk {
         let mut bytes = self.bytes.lock().unwrap();
         let kept = self.forgets_at.filter(|b| range.contains(b)).map(|b| (b as usize, bytes[b as usize]));
         let offset = offset as usize;
-        bytes
-            .get_mut(offset..offset + data.len())
-            .ok_or(io::ErrorKind::InvalidInput)?
-            .copy_from_slice(data);
+        bytes.get_mut(offset..offset + data.len()).ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(data);
         if let Some((at, old)) = kept {
             bytes[at] = old;
         }
@@ -229,6 +231,10 @@ impl Read for Trickle<'_> {
 }
 
 /// Writes with nothing to watch the progress.
-pub fn write(source: &mut dyn ImageSource, target: &dyn Target, options: &WriteOptions) -> Result<Report, Error> {
+pub fn write(
+    source: &mut dyn ImageSource,
+    target: &dyn Target,
+    options: &WriteOptions,
+) -> Result<Report, Error> {
     write_image(source, target, options, &mut |_| {})
 }

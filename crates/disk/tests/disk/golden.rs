@@ -25,7 +25,8 @@ impl Golden {
 
     fn convert(&self, arguments: &[&str]) -> PathBuf {
         let (from, to) = (self.path("guest.raw"), self.path("image.qcow2"));
-        let all = [&["convert", "-f", "raw", "-O", "qcow2"], arguments, &[path_of(&from), path_of(&to)]].concat();
+        let all =
+            [&["convert", "-f", "raw", "-O", "qcow2"], arguments, &[path_of(&from), path_of(&to)]].concat();
         run("qemu-img", &all);
         to
     }
@@ -92,8 +93,13 @@ fn a_qcow2_that_has_lived() {
     let mut golden = Golden::new(guest_bytes(9 * MIB));
     let image = golden.convert(&["-o", "cluster_size=64k"]);
     let path = path_of(&image);
-    let commands =
-        ["write -P 7 5M 300k", "write -P 9 1M 64k", "write -z 3M 1M", "discard 2M 512k", "write -P 1 8900k 100k"];
+    let commands = [
+        "write -P 7 5M 300k",
+        "write -P 9 1M 64k",
+        "write -z 3M 1M",
+        "discard 2M 512k",
+        "write -P 1 8900k 100k",
+    ];
     for (i, command) in commands.iter().enumerate() {
         run("qemu-io", &["-f", "qcow2", "-c", command, path]);
         if i == 2 {

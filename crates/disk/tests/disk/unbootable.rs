@@ -111,7 +111,8 @@ fn disk_that_forgets() {
     for at in [5 * MIB + 1, 6 * MIB + 70_000, 100, DISK - 100] {
         image[at] = if at / MIB == 6 { 0 } else { 0x11 };
         let target = MemoryDisk { forgets_at: Some(at as u64), ..MemoryDisk::new(DISK) };
-        let options = WriteOptions { checksum: Some(sha256(&image)), verify: true, ..WriteOptions::default() };
+        let options =
+            WriteOptions { checksum: Some(sha256(&image)), verify: true, ..WriteOptions::default() };
         let error = write(&mut MemorySource::of(&image), &target, &options).unwrap_err();
         let Error::ReadBack { from, to } = error else { panic!("{at}: {error}") };
         assert!((from..to).contains(&(at as u64)), "{at} is not in {from}..{to}");
