@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::chassis::{BootDevice, BootFlags, Chassis, Control};
 use crate::error::{Error, Result};
 use crate::image_server::ImageServer;
+use crate::ipmi_sim::{self, IpmiSim};
 use crate::qemu::{Disk, DiskBus, Firmware, Machine, MachineConfig};
 use crate::state_dir::StateDir;
 use crate::{isolation, network};
@@ -108,6 +109,9 @@ pub struct Node {
     pub info: NodeInfo,
     /// The machine.
     pub machine: Arc<Machine>,
+    /// Its BMC: faults are set here.
+    pub bmc: IpmiSim,
+    _serving: tokio_util::sync::DropGuard,
 }
 
 /// A running rack. Dropping it kills its machines and closes its servers; a temporary state directory is removed.
@@ -209,6 +213,16 @@ impl Node {
             console_log: machine.console().path().to_path_buf(),
             address: network::machine_address(index),
         };
-        Ok(Self { info, machine })
+        let address = SocketAddr::from((info.bmc_address, info.bmc_port));
+        let users = ipmi_sim::administrator(&info.bmc_user, &info.bmc_password);
+        let bmc = IpmiSim::bind(address, users, machine.clone()).map_err(Error::io("listening for IPMI on", address.to_string()))?;
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let (serving, until, name) = (bmc.clone(), cancel.clone(), info.name.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serving.run(until).await {
+                tracing::error!(%error, machine = name, "the BMC stopped");
+            }
+        });
+        Ok(Self { info, machine, bmc, _serving: cancel.drop_guard() })
     }
 }

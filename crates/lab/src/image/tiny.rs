@@ -22,8 +22,8 @@ const UDHCPC: &str = include_str!("../../assets/tiny/udhcpc");
 
 /// Modules in loading order, by their path under the kernel's directory. ext4, NVMe and the serial port are built in.
 const MODULES: &[&str] = &[
-    "drivers/virtio/virtio",
     "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio",
     "drivers/virtio/virtio_pci_legacy_dev",
     "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci",
