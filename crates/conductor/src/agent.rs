@@ -66,18 +66,21 @@ impl AgentClient {
             .as_ref()
             .ok_or_else(|| AgentError::Unknown("it has not looked its node up, so it has no token".into()))?;
         let unusable = |reason: String| AgentError::Unknown(format!("{url}: {reason}"));
-        let mut builder = reqwest::Client::builder()
+        let tls = match &link.verify_ca {
+            Some(pem) => CertificateDer::from_pem_slice(pem.as_bytes())
+                .map_err(|error| unusable(format!("its certificate can't be read: {error}")))
+                .and_then(|pinned| tls_for(Some(pinned)).map_err(|error| unusable(error.to_string())))?,
+            // An agent that announced no certificate can serve without TLS only, where that is allowed.
+            None => tls_for(None).map_err(|error| unusable(error.to_string()))?,
+        };
+        let http = reqwest::Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(10)))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        if let Some(pem) = &link.verify_ca {
-            let pinned = CertificateDer::from_pem_slice(pem.as_bytes())
-                .map_err(|error| unusable(format!("its certificate can't be read: {error}")))?;
-            builder = builder
-                .tls_backend_preconfigured(pinned_tls(pinned).map_err(|error| unusable(error.to_string()))?);
-        }
-        let http = builder.build().map_err(|error| unusable(error.to_string()))?;
+            .no_proxy()
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.expose().to_owned() })
     }
 
@@ -168,7 +171,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn pinned_tls(pinned: CertificateDer<'static>) -> Result<rustls::ClientConfig, rustls::Error> {
+fn tls_for(pinned: Option<CertificateDer<'static>>) -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Pinned { certificate: pinned, provider: provider.clone() });
     Ok(rustls::ClientConfig::builder_with_provider(provider)
@@ -179,10 +182,10 @@ fn pinned_tls(pinned: CertificateDer<'static>) -> Result<rustls::ClientConfig, r
 }
 
 /// Accepts one certificate and no other. The agent's is self-signed and, in the real agent, marked as a CA, so the usual path
-/// building refuses it; comparing it whole is stricter than that anyway.
+/// building refuses it; comparing it whole is stricter than that anyway. Without one, every certificate is refused.
 #[derive(Debug)]
 struct Pinned {
-    certificate: CertificateDer<'static>,
+    certificate: Option<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -195,7 +198,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if end_entity.as_ref() == self.certificate.as_ref() {
+        if self.certificate.as_ref().is_some_and(|known| known.as_ref() == end_entity.as_ref()) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(rustls::Error::General("not the certificate that the agent's heartbeat announced".into()))

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
-use netboot::{Artifact, Boot, BootSource, LeaseError, LeaseStore, Machine, Observation, Pending, Seen, Unavailable};
+use netboot::{
+    Artifact, Boot, BootSource, LeaseError, LeaseStore, Machine, Observation, Pending, Seen, Unavailable,
+};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use store::Guard;

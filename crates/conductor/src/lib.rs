@@ -41,12 +41,12 @@ pub struct Conductor {
 struct Inner {
     store: Store,
     settings: Settings,
-    bmcs: Registry,
+    bmcs: Arc<Registry>,
 }
 
 impl Conductor {
     /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
-    pub fn new(store: Store, settings: Settings, bmcs: Registry) -> Self {
+    pub fn new(store: Store, settings: Settings, bmcs: Arc<Registry>) -> Self {
         Self { inner: Arc::new(Inner { store, settings, bmcs }) }
     }
 

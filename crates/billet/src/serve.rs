@@ -1,0 +1,229 @@
+//! `billet serve`: opens the store, binds everything, says that it is ready, and drains at SIGTERM.
+//!
+//! Two listeners, by who may be trusted with what: the operators' API (loopback unless told otherwise), and one for machines on the
+//! boot network, which serves boot files, lookup and heartbeat and nothing else.
+
+use crate::configuration::{Auth, File, Netboot as NetbootSection};
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use bmc::Registry;
+use conductor::{Conductor, NodeBootSource, StoredLeases};
+use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+/// Ironic's port.
+const API_PORT: u16 = 6385;
+/// The machines' port beside it.
+const MACHINE_PORT: u16 = 6386;
+/// Requests under way have so long to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Arguments of `billet serve`; all optional.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the database and keys are kept [default: /var/lib/billet as root, else ~/.local/state/billet].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Address and port of the API [default: 127.0.0.1:6385].
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// Who may use the API [default: none].
+    #[arg(long, value_enum)]
+    auth: Option<Auth>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn main(arguments: Arguments) -> Result<()> {
+    let started = Instant::now();
+    let file = match &arguments.config {
+        Some(path) => File::read(path)?,
+        None => File::default(),
+    };
+    log_to_stderr();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let outcome = runtime.block_on(serve(arguments, file, started));
+    // A BMC or a resolver that hangs must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("BILLET_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        builder.with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+}
+
+async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()> {
+    let listen = arguments.listen.or(file.api.listen).unwrap_or((Ipv4Addr::LOCALHOST, API_PORT).into());
+    let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::None);
+    if auth == Auth::None && !listen.ip().is_loopback() && !file.api.open_to_the_network {
+        bail!(
+            "{listen} can be reached by others and there is no authentication: use --auth basic, listen on 127.0.0.1, \
+             or set api.open_to_the_network = true in the configuration"
+        );
+    }
+    let authentication = match (auth, &file.api.htpasswd) {
+        (Auth::None, _) => api::Auth::none(),
+        (Auth::Basic, Some(path)) => {
+            api::Auth::basic(path).with_context(|| format!("htpasswd file {}", path.display()))?
+        }
+        (Auth::Basic, None) => {
+            bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
+        }
+    };
+    let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
+    let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+    let settings = file.conductor.settings(hostname, &state_dir)?;
+
+    // The port first: a second start by mistake should say so, and not that the state directory is in use.
+    let listener = bind(listen).await?;
+    let store = Store::open(&state_dir).await.context("state directory")?;
+    store.release_all().await.context("state directory")?;
+    let conductor = Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+
+    let state = api::State::new(
+        store.clone(),
+        conductor.clone(),
+        authentication,
+        file.api.enabled_hardware_types.clone(),
+    )
+    .context("configuration")?;
+    start_machine_side(&file.netboot, &conductor, &store, &state, &stop, &tasks).await?;
+    {
+        let (conductor, stop) = (conductor.clone(), stop.clone());
+        tasks.spawn(async move { conductor.run(stop).await });
+    }
+    tasks.spawn(serve_http(listener, api::operator_router(state), stop.clone()));
+
+    tracing::info!(
+        api = %format!("http://{listen}"),
+        state_dir = %state_dir.display(),
+        ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+    wait_for_the_end().await?;
+    tracing::info!("draining");
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            left = tasks.len(),
+            "some requests did not end in time; their work goes on at the next start"
+        );
+    }
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
+}
+
+fn default_state_dir() -> Result<PathBuf> {
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/billet"));
+    }
+    if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
+        return Ok(PathBuf::from(dir).join("billet"));
+    }
+    let home = std::env::var_os("HOME").context("neither --state-dir nor HOME is set")?;
+    Ok(PathBuf::from(home).join(".local/state/billet"))
+}
+
+/// Root owns what it starts: the effective user of this process owns `/proc/self`.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+/// DHCP, TFTP and the machines' HTTP listener. Where nothing was configured and this host can't serve them, that is a warning and
+/// the API goes on; where they were asked for, it is an error.
+async fn start_machine_side(
+    section: &NetbootSection,
+    conductor: &Conductor,
+    store: &Store,
+    state: &api::State,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<()> {
+    if section.enabled == Some(false) {
+        return Ok(());
+    }
+    let asked_for = section.enabled == Some(true) || section.interfaces.is_some();
+    let port = section.http_port.unwrap_or(MACHINE_PORT);
+    let (source, scribe) = NodeBootSource::new(conductor.clone(), port, stop.clone());
+    let servers = match bind_netboot(section, port, source, store).await {
+        Ok(servers) => servers,
+        Err(error) if !asked_for => {
+            tracing::warn!("machines can't be booted over the network from here: {error:#}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let router = servers.router().merge(api::ramdisk_router(state.clone()));
+    let listener = bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await?;
+    tasks.spawn(scribe);
+    tasks.spawn(serve_http(listener, router, stop.clone()));
+    tasks.spawn(servers.run(stop.clone()));
+    Ok(())
+}
+
+async fn bind_netboot(
+    section: &NetbootSection,
+    port: u16,
+    source: NodeBootSource,
+    store: &Store,
+) -> Result<Netboot> {
+    let mut names = ProgramNames::default();
+    if let Some(directory) = &section.programs {
+        names.directory.clone_from(directory);
+    }
+    let programs = Programs::load(names)?;
+    let segments = match &section.interfaces {
+        Some(names) => Segment::named(names.iter().map(String::as_str))?,
+        None => Segment::detect()?,
+    };
+    for segment in &segments {
+        tracing::info!(interface = %segment.interface, address = %segment.address, "boots known machines");
+    }
+    let config = NetbootConfig::new(segments, port, programs);
+    Ok(Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?)
+}
+
+async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "a listener ended");
+    }
+}
+
+async fn wait_for_the_end() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! A conductor in a runtime of its own, so that it can be killed at any await and started again over the same directory.
+
+use crate::machine::Up;
+use bmc::Registry;
+use conductor::{Conductor, Settings};
+use jiff::Timestamp;
+use model::node::{InterfaceKind, Node};
+use model::port::Port;
+use model::state::ProvisionState;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub const MAC: &str = "52:54:00:00:00:01";
+
+pub struct Site {
+    runtime: Option<tokio::runtime::Runtime>,
+    pub store: Store,
+    pub conductor: Conductor,
+    up: Up,
+}
+
+impl Site {
+    /// Starts a conductor over `dir`, as `billet serve` does.
+    pub fn start(dir: &Path, bmcs: Arc<Registry>, up: Up, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut settings = Settings::new("here", dir);
+        settings.require_agent_tls = false;
+        settings.agent_poll = Duration::from_millis(50);
+        settings.ramdisk_dir = dir.join("ramdisk");
+        adjust(&mut settings);
+        let (store, conductor) = tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                let store = open(dir).await;
+                store.release_all().await.unwrap();
+                (store.clone(), Conductor::new(store, settings, bmcs))
+            })
+        });
+        let running = conductor.clone();
+        runtime.spawn(async move { running.run(CancellationToken::new()).await });
+        *up.write().unwrap() = Some(conductor.clone());
+        Self { runtime: Some(runtime), store, conductor, up }
+    }
+
+    /// As `kill -9` does: every task ends where it stands.
+    pub fn kill(mut self) {
+        *self.up.write().unwrap() = None;
+        if let Some(runtime) = self.runtime.take() {
+            tokio::task::block_in_place(|| runtime.shutdown_timeout(Duration::from_secs(5)));
+        }
+    }
+
+    pub async fn node(&self, uuid: Uuid) -> Node {
+        self.store.node(&uuid.to_string()).await.unwrap().node
+    }
+
+    /// Waits, at most `limit`, until the node is in one of these states and nothing holds it.
+    pub async fn reach(&self, uuid: Uuid, states: &[ProvisionState], limit: Duration) -> Node {
+        let reached = async {
+            loop {
+                let row = self.store.node(&uuid.to_string()).await.unwrap();
+                if states.contains(&row.node.provision_state)
+                    && row.reservation.is_none()
+                    && !row.node.work.tear_down
+                {
+                    return row.node;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        match tokio::time::timeout(limit, reached).await {
+            Ok(node) => node,
+            Err(_) => {
+                let events = self.store.events(uuid, 200).await.unwrap();
+                let told: Vec<_> = events
+                    .iter()
+                    .map(|event| format!("{} {} {}", event.kind, event.name, event.detail))
+                    .collect();
+                panic!("not in {states:?} but {:?}; events:\n{}", self.node(uuid).await, told.join("\n"));
+            }
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Opens the store; a call of the simulated machine may still be on its way out of the killed one.
+async fn open(dir: &Path) -> Store {
+    let opened = async {
+        loop {
+            match Store::open(dir).await {
+                Err(store::OpenError::InUse { .. }) => tokio::task::yield_now().await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap()
+}
+
+/// Registers a machine whose power is pretended and whose deployment goes through the ramdisk.
+pub async fn enrol(site: &Site, dir: &Path) -> Uuid {
+    std::fs::create_dir_all(dir.join("ramdisk")).unwrap();
+    for file in ["kernel", "initramfs"] {
+        std::fs::write(dir.join("ramdisk").join(file), b"x").unwrap();
+    }
+    let uuid = Uuid::new_v4();
+    let mut node = Node::new(uuid, "fake-hardware", Timestamp::now());
+    node.name = Some("m1".into());
+    for (kind, implementation) in [
+        (InterfaceKind::Power, "fake"),
+        (InterfaceKind::Management, "fake"),
+        (InterfaceKind::Deploy, "direct"),
+        (InterfaceKind::Boot, "ipxe"),
+    ] {
+        node.interfaces.set(kind, implementation);
+    }
+    node.instance_info.insert("image_source".into(), "http://images/tiny.raw".into());
+    node.instance_info.insert("image_checksum".into(), "0".repeat(32).into());
+    site.store.create_node(&node, &[]).await.unwrap();
+    site.store.create_port(&Port::new(Uuid::new_v4(), uuid, MAC.into(), Timestamp::now())).await.unwrap();
+    uuid
+}
