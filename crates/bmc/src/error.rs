@@ -10,7 +10,8 @@ pub enum BmcError {
     #[error(
         "BMC {address} is unreachable: {attempts} packets within {} brought no answer{}. Check the address and port, the BMC's \
          network and its power, and that IPMI over LAN is enabled there",
-        seconds(elapsed), of(detail)
+        seconds(elapsed),
+        of(detail)
     )]
     Unreachable {
         /// Host and port.
@@ -26,7 +27,8 @@ pub enum BmcError {
     #[error(
         "BMC {address} did not answer {doing} within {} ({attempts} packets sent), though it answered before{}. \
          Try again; if it stays, the BMC may be overloaded or need a reset",
-        seconds(elapsed), of(detail)
+        seconds(elapsed),
+        of(detail)
     )]
     Timeout {
         /// Host and port.
@@ -137,9 +139,10 @@ impl BmcError {
     /// May the same call succeed a little later without anybody changing anything?
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::BadPacket { .. } | Self::NoFreeSession { .. } => {
-                true
-            }
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::BadPacket { .. }
+            | Self::NoFreeSession { .. } => true,
             Self::Refused { completion, .. } => completion.is_transient(),
             Self::WrongCredentials { .. }
             | Self::CipherRefused { .. }

@@ -1,8 +1,6 @@
 //! A BMC in memory, for the `fake-hardware` type: it does at once what it is told.
 
-use crate::{
-    Bmc, BmcError, BmcFuture, BootDevice, BootOverride, DeviceId, PowerAction, PowerState,
-};
+use crate::{Bmc, BmcError, BmcFuture, BootDevice, BootOverride, DeviceId, PowerAction, PowerState};
 use std::sync::{Mutex, PoisonError};
 
 /// A pretended BMC: power and boot device are two variables.

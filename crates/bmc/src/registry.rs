@@ -1,8 +1,8 @@
 //! One shared [`Bmc`] for each BMC.
 
+use crate::Bmc;
 use crate::fake::FakeBmc;
 use crate::ipmi::{IpmiBmc, Limits, Settings};
-use crate::Bmc;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -9,8 +9,8 @@ use crate::{
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 use wire::ipmi::command::{
-    BootFlags, ChassisControl, Command, GetBootOption, GetChassisStatus, GetDeviceId, SetBootOption,
-    boot_parameter,
+    BootDevice as Selector, BootFlags, ChassisControl, Command, GetBootOption, GetChassisStatus, GetDeviceId,
+    SetBootOption, boot_parameter,
 };
 use wire::ipmi::message::netfn;
 use wire::ipmi::{CipherSuite, CompletionCode};
@@ -213,7 +213,9 @@ impl Turn<'_> {
             elapsed: std::time::Duration::ZERO,
         })?;
         let mode = if flags.is_efi { FirmwareMode::Uefi } else { FirmwareMode::Bios };
-        if !flags.is_valid || option.is_invalid {
+        // The valid bit is not looked at, as Ironic does not: some BMCs never set it (OpenIPMI's for one), and those that clear it after
+        // a boot clear the selector as well.
+        if flags.device == Selector::None {
             return Ok(BootOverride { device: BootDevice::None, persistent: false, mode: None });
         }
         let manufacturer = if quirk::is_vendor_selector(flags.device) {
@@ -221,11 +223,12 @@ impl Turn<'_> {
         } else {
             None
         };
-        let device = quirk::device(manufacturer, flags.device, mode).ok_or_else(|| BmcError::Unsupported {
-            address: self.call.address(),
-            doing: "naming the boot device".to_owned(),
-            detail: format!("its boot device selector is {:?}", flags.device),
-        })?;
+        let device =
+            quirk::device(manufacturer, flags.device, mode).ok_or_else(|| BmcError::Unsupported {
+                address: self.call.address(),
+                doing: "naming the boot device".to_owned(),
+                detail: format!("its boot device selector is {:?}", flags.device),
+            })?;
         Ok(BootOverride { device, persistent: flags.is_persistent, mode: Some(mode) })
     }
 

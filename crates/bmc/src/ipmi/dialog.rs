@@ -150,15 +150,16 @@ impl<'a> Call<'a> {
         let (address, doing, elapsed) = (self.address(), self.doing.clone(), self.elapsed());
         match &self.bad {
             Some(problem) => BmcError::BadPacket { address, doing, problem: problem.clone(), elapsed },
-            None if self.heard => {
-                BmcError::Timeout { address, doing, attempts: self.attempts, elapsed, detail: self.note.clone() }
-            }
-            None => BmcError::Unreachable {
+            None if self.heard => BmcError::Timeout {
                 address,
+                doing,
                 attempts: self.attempts,
                 elapsed,
                 detail: self.note.clone(),
             },
+            None => {
+                BmcError::Unreachable { address, attempts: self.attempts, elapsed, detail: self.note.clone() }
+            }
         }
     }
 

@@ -81,10 +81,7 @@ impl Drop for Link {
 }
 
 /// Opens a session. `learned` is the suite that worked last time.
-pub(super) async fn login(
-    call: &mut Call<'_>,
-    learned: &mut Option<CipherSuite>,
-) -> Result<Link, BmcError> {
+pub(super) async fn login(call: &mut Call<'_>, learned: &mut Option<CipherSuite>) -> Result<Link, BmcError> {
     let doing = std::mem::take(&mut call.doing);
     let link = log_in(call, learned).await;
     call.doing = doing;
@@ -279,7 +276,9 @@ async fn handshake(
         match handshake_once(call, peer, suite, is_last).await? {
             Ok(link) => return Ok(Shake::Open(Box::new(link))),
             Err(None) => {
-                return Ok(Shake::SuiteRefused("it left the Open Session Request without an answer".to_owned()));
+                return Ok(Shake::SuiteRefused(
+                    "it left the Open Session Request without an answer".to_owned(),
+                ));
             }
             Err(Some(error)) => {
                 // A message that was sent twice can leave some BMCs with two half-made sessions, which then disagree with ours.

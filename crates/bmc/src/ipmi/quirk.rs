@@ -69,7 +69,11 @@ pub(super) fn selector(manufacturer: u32, device: BootDevice, mode: Option<Firmw
 }
 
 /// The device of a selector; `None` for those that the bare-metal API has no word for.
-pub(super) fn device(manufacturer: Option<u32>, selector: Selector, mode: FirmwareMode) -> Option<BootDevice> {
+pub(super) fn device(
+    manufacturer: Option<u32>,
+    selector: Selector,
+    mode: FirmwareMode,
+) -> Option<BootDevice> {
     Some(match selector {
         Selector::None => BootDevice::None,
         Selector::Pxe => BootDevice::Pxe,
@@ -107,10 +111,7 @@ mod tests {
         assert_eq!(selector(10876, BootDevice::Pxe, uefi).number() << 2, 0x04);
         assert_eq!(selector(10876, BootDevice::Disk, Some(FirmwareMode::Bios)), Selector::Disk);
         assert_eq!(selector(674, BootDevice::Disk, uefi), Selector::Disk);
-        assert_eq!(
-            device(Some(10876), Selector::from_number(9), FirmwareMode::Uefi),
-            Some(BootDevice::Disk)
-        );
+        assert_eq!(device(Some(10876), Selector::from_number(9), FirmwareMode::Uefi), Some(BootDevice::Disk));
         assert_eq!(device(Some(674), Selector::from_number(9), FirmwareMode::Uefi), None);
     }
 }

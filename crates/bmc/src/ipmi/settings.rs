@@ -221,7 +221,9 @@ fn cipher_suite(info: &Map<String, Value>, version: &str) -> Result<Option<Ciphe
     }
     match u8::try_from(number).ok().and_then(CipherSuite::from_id) {
         Some(suite) => Ok(Some(suite)),
-        None => invalid(format!("ipmi_cipher_suite {number} is not supported: 17, 3 or, without any protection, 0")),
+        None => invalid(format!(
+            "ipmi_cipher_suite {number} is not supported: 17, 3 or, without any protection, 0"
+        )),
     }
 }
 
@@ -257,10 +259,7 @@ mod tests {
                 json!({"ipmi_address": ""}),
                 "Missing the following IPMI credentials in node's driver_info: ['ipmi_address'].",
             ),
-            (
-                json!({"ipmi_address": "a", "ipmi_port": "70000"}),
-                "ipmi_port \"70000\" is not a valid port.",
-            ),
+            (json!({"ipmi_address": "a", "ipmi_port": "70000"}), "ipmi_port \"70000\" is not a valid port."),
             (
                 json!({"ipmi_address": "a", "ipmi_terminal_port": 0}),
                 "ipmi_terminal_port \"0\" is not a valid port.",
@@ -321,7 +320,10 @@ mod tests {
             json!({"ipmi_address": "a", "ipmi_cipher_suite": 12}),
             json!({"ipmi_address": "a", "ipmi_hex_kg_key": "zz"}),
         ] {
-            assert!(matches!(Settings::parse(info.as_object().unwrap()), Err(SettingsError::Invalid(_))), "{info}");
+            assert!(
+                matches!(Settings::parse(info.as_object().unwrap()), Err(SettingsError::Invalid(_))),
+                "{info}"
+            );
         }
     }
 

@@ -22,14 +22,7 @@ pub(super) struct BootOptions {
 
 impl BootOptions {
     pub fn new(boots: watch::Receiver<u64>) -> Self {
-        Self {
-            in_progress: 0,
-            clearing: 0,
-            acknowledge: [0; 2],
-            flags: BootFlags::NONE,
-            set_at: None,
-            boots,
-        }
+        Self { in_progress: 0, clearing: 0, acknowledge: [0; 2], flags: BootFlags::NONE, set_at: None, boots }
     }
 
     /// Forgets flags that a boot has used up or that time has.
@@ -44,7 +37,7 @@ impl BootOptions {
         }
         let has_lapsed = self.set_at.is_some_and(|at| now.saturating_duration_since(at) >= FLAGS_LAPSE);
         if has_lapsed && self.clearing & KEEP == 0 {
-            self.flags.is_valid = false;
+            self.flags = BootFlags::NONE;
             self.set_at = None;
         }
     }

@@ -85,7 +85,9 @@ impl Faults {
             out.push(Vec::new());
         }
         let mut reply = reply;
-        if self.damages && let Some(byte) = reply.iter_mut().rev().nth(20) {
+        if self.damages
+            && let Some(byte) = reply.iter_mut().rev().nth(20)
+        {
             *byte ^= 0x10;
         }
         if self.doubles {

@@ -14,22 +14,14 @@ const NO_OVERRIDE: BootOverride = BootOverride { device: BootDevice::None, persi
 async fn whole_story(rack: &Rack, bmc: &IpmiBmc) {
     assert_eq!(bmc.power_state().await.unwrap(), PowerState::Off);
     assert_eq!(bmc.boot_override().await.unwrap(), NO_OVERRIDE);
-    let pxe = BootOverride {
-        device: BootDevice::Pxe,
-        persistent: false,
-        mode: Some(FirmwareMode::Uefi),
-    };
+    let pxe = BootOverride { device: BootDevice::Pxe, persistent: false, mode: Some(FirmwareMode::Uefi) };
     bmc.set_boot_override(pxe).await.unwrap();
     assert_eq!(bmc.boot_override().await.unwrap(), pxe);
     bmc.set_power(PowerAction::On).await.unwrap();
     assert_eq!(bmc.power_state().await.unwrap(), PowerState::On);
     assert_eq!(rack.last_device(), chassis::BootDevice::Pxe);
     assert_eq!(bmc.boot_override().await.unwrap(), NO_OVERRIDE, "a one-shot override is used up by a boot");
-    let disk = BootOverride {
-        device: BootDevice::Disk,
-        persistent: true,
-        mode: Some(FirmwareMode::Bios),
-    };
+    let disk = BootOverride { device: BootDevice::Disk, persistent: true, mode: Some(FirmwareMode::Bios) };
     bmc.set_boot_override(disk).await.unwrap();
     for action in [PowerAction::Reset, PowerAction::Cycle, PowerAction::Nmi, PowerAction::SoftOff] {
         bmc.set_power(action).await.unwrap();
@@ -68,10 +60,8 @@ async fn every_deed_with_either_suite() {
 
 #[tokio::test]
 async fn suite_0_works_only_where_both_sides_ask_for_it() {
-    let open = Rack::with(Config {
-        suites: vec![CipherSuite::Zero],
-        ..Config::new(administrator(USER, PASSWORD))
-    });
+    let open =
+        Rack::with(Config { suites: vec![CipherSuite::Zero], ..Config::new(administrator(USER, PASSWORD)) });
     whole_story(&open, &open.bmc(json!({"ipmi_cipher_suite": 0}))).await;
     let error = open.bmc(json!({})).power_state().await.unwrap_err();
     assert!(matches!(error, BmcError::CipherRefused { .. }), "{error}");
@@ -82,10 +72,8 @@ async fn suite_0_works_only_where_both_sides_ask_for_it() {
 
 #[tokio::test]
 async fn an_old_bmc_gets_suite_3_unless_17_was_demanded() {
-    let rack = Rack::with(Config {
-        suites: vec![CipherSuite::Three],
-        ..Config::new(administrator(USER, PASSWORD))
-    });
+    let rack =
+        Rack::with(Config { suites: vec![CipherSuite::Three], ..Config::new(administrator(USER, PASSWORD)) });
     assert_eq!(rack.bmc(json!({})).power_state().await.unwrap(), PowerState::Off);
     let error = rack.bmc(json!({"ipmi_cipher_suite": 17})).power_state().await.unwrap_err();
     assert!(matches!(&error, BmcError::CipherRefused { tried, .. } if *tried == [17]), "{error}");
@@ -111,7 +99,8 @@ async fn the_null_user_with_the_empty_password_is_a_user() {
 async fn privileges_hold() {
     let user = User { name: "reader".into(), password: "r".into(), privilege: Privilege::User };
     let rack = Rack::with(Config::new(vec![user]));
-    let info = |level: &str| json!({"ipmi_username": "reader", "ipmi_password": "r", "ipmi_priv_level": level});
+    let info =
+        |level: &str| json!({"ipmi_username": "reader", "ipmi_password": "r", "ipmi_priv_level": level});
     let reader = rack.bmc(info("USER"));
     assert_eq!(reader.power_state().await.unwrap(), PowerState::Off);
     let error = reader.set_power(PowerAction::On).await.unwrap_err();
@@ -125,11 +114,7 @@ async fn privileges_hold() {
 async fn supermicro_is_told_to_boot_its_disk_in_its_own_way() {
     let rack = Rack::with(Config { manufacturer: 10876, ..Config::new(administrator(USER, PASSWORD)) });
     let bmc = rack.bmc(json!({}));
-    let disk = BootOverride {
-        device: BootDevice::Disk,
-        persistent: true,
-        mode: Some(FirmwareMode::Uefi),
-    };
+    let disk = BootOverride { device: BootDevice::Disk, persistent: true, mode: Some(FirmwareMode::Uefi) };
     bmc.set_boot_override(disk).await.unwrap();
     let raw = bmc.send_raw(0x00, 0x09, vec![5, 0, 0]).await.unwrap();
     assert_eq!(raw[2..4], [0xe0, 0x24]);

@@ -1,6 +1,6 @@
 //! The BMC simulator: judged by our own client, by `ipmitool` and by FreeIPMI.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod client;
 mod faults;

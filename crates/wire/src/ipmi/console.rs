@@ -163,7 +163,9 @@ impl Handshake {
 
     fn opened(&mut self, packet: &V20<'_>) -> Result<Progress, HandshakeError> {
         let answer = match OpenSessionResponse::decode(packet.payload) {
-            Ok(answer) if self.is_ours(answer.tag, answer.console_id, answer.outcome.as_ref().err().copied()) => {
+            Ok(answer)
+                if self.is_ours(answer.tag, answer.console_id, answer.outcome.as_ref().err().copied()) =>
+            {
                 answer
             }
             other => {
@@ -171,9 +173,8 @@ impl Handshake {
                 return Ok(stray(other.err()));
             }
         };
-        let grant = answer
-            .outcome
-            .map_err(|status| HandshakeError::Refused { stage: Stage::OpenSession, status })?;
+        let grant =
+            answer.outcome.map_err(|status| HandshakeError::Refused { stage: Stage::OpenSession, status })?;
         if grant.algorithms != self.offer.suite.algorithms() {
             return Err(HandshakeError::SuiteChanged {
                 proposed: self.offer.suite,
@@ -204,7 +205,9 @@ impl Handshake {
 
     fn proved(&mut self, mut exchange: Box<Exchange>, packet: &V20<'_>) -> Result<Progress, HandshakeError> {
         let answer = match Rakp2::decode(exchange.suite, packet.payload) {
-            Ok(answer) if self.is_ours(answer.tag, answer.console_id, answer.outcome.as_ref().err().copied()) => {
+            Ok(answer)
+                if self.is_ours(answer.tag, answer.console_id, answer.outcome.as_ref().err().copied()) =>
+            {
                 answer
             }
             other => {
@@ -232,7 +235,9 @@ impl Handshake {
 
     fn confirmed(&mut self, exchange: Box<Exchange>, packet: &V20<'_>) -> Result<Progress, HandshakeError> {
         let answer = match RakpFinal::decode_rakp4(exchange.suite, packet.payload) {
-            Ok(answer) if self.is_ours(answer.tag, answer.session_id, answer.outcome.as_ref().err().copied()) => {
+            Ok(answer)
+                if self.is_ours(answer.tag, answer.session_id, answer.outcome.as_ref().err().copied()) =>
+            {
                 answer
             }
             other => {
@@ -346,9 +351,13 @@ pub fn encode_sessionless(wrapper: Wrapper, request: &Request) -> Vec<u8> {
 pub fn decode_sessionless(datagram: &[u8]) -> Result<Response, DecodeError> {
     match Packet::decode(datagram)? {
         Packet::V15 { session_id: 0, payload, .. } => Response::decode(payload),
-        Packet::V20(V20 { session_id: 0, payload_type: PayloadType::Ipmi, encrypted: false, payload, .. }) => {
-            Response::decode(payload)
-        }
+        Packet::V20(V20 {
+            session_id: 0,
+            payload_type: PayloadType::Ipmi,
+            encrypted: false,
+            payload,
+            ..
+        }) => Response::decode(payload),
         _ => Err(DecodeError::Malformed { what: "IPMI response", problem: "belongs to a session" }),
     }
 }

@@ -205,11 +205,7 @@ impl Exchange {
 
     /// Key exchange authentication code of RAKP message 3.
     pub(crate) fn rakp3_code(&self, password: &[u8]) -> Code {
-        code(
-            self.suite,
-            password,
-            &[&self.managed_random, &self.console_id.to_le_bytes(), &self.name()],
-        )
+        code(self.suite, password, &[&self.managed_random, &self.console_id.to_le_bytes(), &self.name()])
     }
 
     /// Session integrity key and what is derived from it.

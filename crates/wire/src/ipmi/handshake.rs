@@ -163,9 +163,9 @@ impl OpenSessionResponse {
     /// Reads the payload.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const WHAT: &str = "Open Session Response";
-        at_least(WHAT, bytes, 8)?;
-        let outcome = match bytes[1] {
-            0 => {
+        let (tag, outcome, console_id) = decode_head(WHAT, bytes)?;
+        let outcome = match outcome {
+            Ok(()) => {
                 at_least(WHAT, bytes, 36)?;
                 Ok(OpenSessionGrant {
                     privilege: bytes[2] & 0x0f,
@@ -173,9 +173,19 @@ impl OpenSessionResponse {
                     algorithms: decode_algorithms(WHAT, &bytes[12..])?,
                 })
             }
-            status => Err(Status(status)),
+            Err(status) => Err(status),
         };
-        Ok(Self { tag: bytes[0], console_id: u32_at(WHAT, bytes, 4)?, outcome })
+        Ok(Self { tag, console_id, outcome })
+    }
+}
+
+/// Reads tag, outcome so far and session id. A refusal ends after them at the latest: OpenIPMI sends only tag and status, and the id is
+/// read as 0 then.
+fn decode_head(what: &'static str, bytes: &[u8]) -> Result<(u8, Result<(), Status>, u32), DecodeError> {
+    at_least(what, bytes, 2)?;
+    match bytes[1] {
+        0 => Ok((bytes[0], Ok(()), u32_at(what, bytes, 4)?)),
+        status => Ok((bytes[0], Err(Status(status)), u32_at(what, bytes, 4).unwrap_or(0))),
     }
 }
 
@@ -271,9 +281,9 @@ impl Rakp2 {
     /// Reads the payload; `suite` tells how long the code is.
     pub fn decode(suite: CipherSuite, bytes: &[u8]) -> Result<Self, DecodeError> {
         const WHAT: &str = "RAKP message 2";
-        at_least(WHAT, bytes, 8)?;
-        let outcome = match bytes[1] {
-            0 => {
+        let (tag, outcome, console_id) = decode_head(WHAT, bytes)?;
+        let outcome = match outcome {
+            Ok(()) => {
                 let end = 40 + suite.key_exchange_bytes();
                 at_least(WHAT, bytes, end)?;
                 Ok(Rakp2Proof {
@@ -282,9 +292,9 @@ impl Rakp2 {
                     code: bytes[40..end].to_vec(),
                 })
             }
-            status => Err(Status(status)),
+            Err(status) => Err(status),
         };
-        Ok(Self { tag: bytes[0], console_id: u32_at(WHAT, bytes, 4)?, outcome })
+        Ok(Self { tag, console_id, outcome })
     }
 }
 
@@ -323,14 +333,14 @@ impl RakpFinal {
     }
 
     fn decode(what: &'static str, code_bytes: usize, bytes: &[u8]) -> Result<Self, DecodeError> {
-        at_least(what, bytes, 8)?;
-        let outcome = match bytes[1] {
-            0 => {
+        let (tag, outcome, session_id) = decode_head(what, bytes)?;
+        let outcome = match outcome {
+            Ok(()) => {
                 at_least(what, bytes, 8 + code_bytes)?;
                 Ok(bytes[8..8 + code_bytes].to_vec())
             }
-            status => Err(Status(status)),
+            Err(status) => Err(status),
         };
-        Ok(Self { tag: bytes[0], session_id: u32_at(what, bytes, 4)?, outcome })
+        Ok(Self { tag, session_id, outcome })
     }
 }

@@ -266,8 +266,10 @@ impl Sessions {
         if let Some(entry) = self.entries.values().find(|e| e.answered.0 == payload) {
             return Ok(entry.answered.1.clone());
         }
-        let answer = |outcome| OpenSessionResponse { tag: request.tag, console_id: request.console_id, outcome };
-        let suite = CipherSuite::from_algorithms(request.algorithms).filter(|s| self.policy.suites.contains(s));
+        let answer =
+            |outcome| OpenSessionResponse { tag: request.tag, console_id: request.console_id, outcome };
+        let suite =
+            CipherSuite::from_algorithms(request.algorithms).filter(|s| self.policy.suites.contains(s));
         let Some(suite) = suite else { return Ok(answer(Err(Status::NO_CIPHER_SUITE)).encode()) };
         if request.privilege > Privilege::Administrator.number() || request.console_id == 0 {
             return Ok(answer(Err(Status::ILLEGAL_PARAMETER)).encode());
@@ -285,7 +287,8 @@ impl Sessions {
             }
         };
         let privilege = if request.privilege == 0 { 4 } else { request.privilege };
-        let reply = answer(Ok(OpenSessionGrant { privilege, managed_id, algorithms: suite.algorithms() })).encode();
+        let reply =
+            answer(Ok(OpenSessionGrant { privilege, managed_id, algorithms: suite.algorithms() })).encode();
         let entry = Entry {
             suite,
             console_id: request.console_id,
@@ -311,8 +314,7 @@ impl Sessions {
     fn prove(&mut self, now: Instant, entropy: Entropy<'_>, payload: &[u8]) -> Result<Vec<u8>, Silence> {
         let message = Rakp1::decode(payload)?;
         let Some(entry) = self.entries.get_mut(&message.managed_id) else {
-            let refused =
-                Rakp2 { tag: message.tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
+            let refused = Rakp2 { tag: message.tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
             return Ok(refused.encode());
         };
         if entry.answered.0 == payload {
@@ -321,8 +323,9 @@ impl Sessions {
         if matches!(entry.state, State::Open(_)) {
             return Err(Silence::NotForUs("RAKP message 1 for an open session"));
         }
-        let refuse =
-            |status| Ok(Rakp2 { tag: message.tag, console_id: entry.console_id, outcome: Err(status) }.encode());
+        let refuse = |status| {
+            Ok(Rakp2 { tag: message.tag, console_id: entry.console_id, outcome: Err(status) }.encode())
+        };
         let users = &self.policy.users;
         let Some(user) = users.iter().position(|u| u.name.as_bytes() == message.username) else {
             return refuse(Status::UNAUTHORIZED_NAME);

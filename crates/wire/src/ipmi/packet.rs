@@ -63,7 +63,11 @@ impl PayloadType {
             0x14 => Self::Rakp3,
             0x15 => Self::Rakp4,
             value => {
-                return Err(DecodeError::Unknown { what: "RMCP+ session header", field: "payload type", value });
+                return Err(DecodeError::Unknown {
+                    what: "RMCP+ session header",
+                    field: "payload type",
+                    value,
+                });
             }
         })
     }
@@ -119,7 +123,10 @@ impl<'a> Packet<'a> {
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         at_least("RMCP header", datagram, 4)?;
         if datagram.len() > MAX_DATAGRAM {
-            return Err(DecodeError::Malformed { what: "RMCP datagram", problem: "longer than any IPMI message" });
+            return Err(DecodeError::Malformed {
+                what: "RMCP datagram",
+                problem: "longer than any IPMI message",
+            });
         }
         if datagram[0] != RMCP[0] {
             return Err(DecodeError::Unknown { what: "RMCP header", field: "version", value: datagram[0] });

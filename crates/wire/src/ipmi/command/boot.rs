@@ -85,13 +85,8 @@ pub struct BootFlags {
 
 impl BootFlags {
     /// Flags that override nothing.
-    pub const NONE: Self = Self {
-        is_valid: false,
-        is_persistent: false,
-        is_efi: false,
-        device: BootDevice::None,
-        rest: [0; 4],
-    };
+    pub const NONE: Self =
+        Self { is_valid: false, is_persistent: false, is_efi: false, device: BootDevice::None, rest: [0; 4] };
 
     /// Writes the five bytes.
     pub fn encode(&self) -> [u8; 5] {
@@ -159,11 +154,7 @@ impl Command for SetBootOption {
 
     fn decode(data: &[u8]) -> Result<Self, DecodeError> {
         at_least("Set System Boot Options request", data, 1)?;
-        Ok(Self {
-            parameter: data[0] & 0x7f,
-            mark_invalid: data[0] & 0x80 != 0,
-            data: data[1..].to_vec(),
-        })
+        Ok(Self { parameter: data[0] & 0x7f, mark_invalid: data[0] & 0x80 != 0, data: data[1..].to_vec() })
     }
 
     fn encode_response((): &()) -> Vec<u8> {
