@@ -289,3 +289,19 @@ async fn a_call_that_is_dropped_leaves_the_session_in_order() {
     assert_eq!(timed(bmc.power_state()).await.unwrap(), PowerState::On, "late answers said off");
     assert_eq!(rack.sim.open_sessions(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_does_not_hold_a_call_beyond_its_limit() {
+    let rack = Rack::new();
+    let flood = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let bmc = rack.bmc(json!({"ipmi_port": flood.local_addr().unwrap().port()}));
+    let flooding = tokio::spawn(async move {
+        let (_, peer) = flood.recv_from(&mut [0; 1024]).await.unwrap();
+        while flood.send_to(&[0x06, 0x00, 0xff, 0x07, 0x06, 0x13, 0, 0], peer).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    let error = timed(bmc.power_state()).await.unwrap_err();
+    assert!(matches!(error, BmcError::BadPacket { .. }), "{error}");
+    flooding.abort();
+}

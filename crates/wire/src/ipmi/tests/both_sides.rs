@@ -37,9 +37,11 @@ fn admin() -> Credentials {
     Credentials { username: b"admin".to_vec(), password: b"calvin".to_vec(), kg: None }
 }
 
+type Source = Box<dyn FnMut(&mut [u8])>;
+
 struct Bench {
     sessions: Sessions,
-    entropy: Box<dyn FnMut(&mut [u8])>,
+    entropy: Source,
     now: Instant,
 }
 
@@ -62,7 +64,7 @@ impl Bench {
     fn login(&mut self, credentials: Credentials, offer: Offer) -> Result<Session, HandshakeError> {
         let mut handshake = Handshake::begin(credentials, offer);
         loop {
-            let reply = self.reply(&handshake.outgoing().to_vec());
+            let reply = self.reply(handshake.outgoing());
             match handshake.receive(&reply)? {
                 Progress::Established(session) => return Ok(*session),
                 Progress::Advanced => {}
@@ -136,7 +138,7 @@ fn a_client_that_does_not_check_rakp_2_still_needs_the_password() {
     let mut bench = Bench::new(policy());
     let mut handshake = Handshake::begin(admin(), offer(CipherSuite::Three, Privilege::Administrator));
     for _ in 0..2 {
-        let reply = bench.reply(&handshake.outgoing().to_vec());
+        let reply = bench.reply(handshake.outgoing());
         handshake.receive(&reply).unwrap();
     }
     let rakp3 = v20(handshake.outgoing()).payload.to_vec();
