@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! `billet`: the bare-metal cloud in one binary.
+
+mod configuration;
+mod ramdisk_command;
+mod serve;
+mod why;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A bare-metal cloud in one binary.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API, move machines, and boot them over the network.
+    Serve(serve::Arguments),
+    /// Make the ramdisk that cleans machines and writes images.
+    #[command(subcommand)]
+    Ramdisk(ramdisk_command::Command),
+    /// Tell what happened to a node and what it waits for.
+    Why(why::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(arguments) => serve::main(arguments),
+        Command::Ramdisk(command) => ramdisk_command::main(command),
+        Command::Why(arguments) => why::main(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("billet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

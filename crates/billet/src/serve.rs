@@ -3,11 +3,14 @@
 //! Two listeners, by who may be trusted with what: the operators' API (loopback unless told otherwise), and one for machines on the
 //! boot network, which serves boot files, lookup and heartbeat and nothing else.
 
-use crate::configuration::{Auth, File, Netboot as NetbootSection};
+use crate::configuration::{Api as ApiSection, Auth, File, Netboot as NetbootSection};
 use anyhow::{Context, Result, bail};
+use api::ApiState;
+use api::auth::PasswordFile;
 use axum::Router;
 use bmc::Registry;
 use conductor::{Conductor, NodeBootSource, StoredLeases};
+use model::driver::Enabled;
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -78,15 +81,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
              or set api.open_to_the_network = true in the configuration"
         );
     }
-    let authentication = match (auth, &file.api.htpasswd) {
-        (Auth::None, _) => api::Auth::none(),
-        (Auth::Basic, Some(path)) => {
-            api::Auth::basic(path).with_context(|| format!("htpasswd file {}", path.display()))?
-        }
-        (Auth::Basic, None) => {
-            bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
-        }
-    };
+    let api_settings = api_settings(auth, &file.api)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let settings = file.conductor.settings(hostname, &state_dir)?;
@@ -95,17 +90,17 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let listener = bind(listen).await?;
     let store = Store::open(&state_dir).await.context("state directory")?;
     store.release_all().await.context("state directory")?;
-    let conductor = Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
+    let conductor =
+        Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
 
-    let state = api::State::new(
-        store.clone(),
-        conductor.clone(),
-        authentication,
-        file.api.enabled_hardware_types.clone(),
-    )
-    .context("configuration")?;
+    let state = Arc::new(ApiState {
+        store: store.clone(),
+        conductor: conductor.clone(),
+        settings: api_settings,
+        started_at: jiff::Timestamp::now(),
+    });
     start_machine_side(&file.netboot, &conductor, &store, &state, &stop, &tasks).await?;
     {
         let (conductor, stop) = (conductor.clone(), stop.clone());
@@ -134,11 +129,27 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     Ok(())
 }
 
+fn api_settings(auth: Auth, section: &ApiSection) -> Result<api::Settings> {
+    let mut settings = api::Settings::default();
+    settings.auth = match (auth, &section.htpasswd) {
+        (Auth::None, _) => api::auth::Auth::None,
+        (Auth::Basic, Some(path)) => api::auth::Auth::Basic(PasswordFile::open(path)?),
+        (Auth::Basic, None) => {
+            bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
+        }
+    };
+    if let Some(types) = &section.enabled_hardware_types {
+        settings.drivers = Enabled::with_hardware_types(types).context("api.enabled_hardware_types")?;
+    }
+    Ok(settings)
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
 }
 
-fn default_state_dir() -> Result<PathBuf> {
+/// Where state is kept if nobody says: by the user that runs it.
+pub fn default_state_dir() -> Result<PathBuf> {
     if is_root() {
         return Ok(PathBuf::from("/var/lib/billet"));
     }
@@ -161,7 +172,7 @@ async fn start_machine_side(
     section: &NetbootSection,
     conductor: &Conductor,
     store: &Store,
-    state: &api::State,
+    state: &Arc<ApiState>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<()> {

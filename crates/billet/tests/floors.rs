@@ -32,7 +32,8 @@ fn imports_point_down() {
     let floors: BTreeMap<_, _> = FLOORS.iter().map(|(name, floor, may)| (*name, (*floor, *may))).collect();
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
-        let (floor, may) = floors.get(name).unwrap_or_else(|| panic!("{name} has no floor: put it on the map"));
+        let (floor, may) =
+            floors.get(name).unwrap_or_else(|| panic!("{name} has no floor: put it on the map"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let below = dependency["name"].as_str().unwrap();
             // What tests import to play the other side may stand anywhere.
@@ -40,7 +41,10 @@ fn imports_point_down() {
                 continue;
             }
             let (its, _) = floors[below];
-            assert!(its < *floor || may.contains(&below), "{name} (floor {floor}) imports {below} (floor {its})");
+            assert!(
+                its < *floor || may.contains(&below),
+                "{name} (floor {floor}) imports {below} (floor {its})"
+            );
         }
     }
 }

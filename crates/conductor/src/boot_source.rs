@@ -85,7 +85,7 @@ fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boo
         None => settings.kernel_append_params.clone(),
     };
     Boot::Ramdisk {
-        kernel: artifact("deploy_kernel", "kernel"),
+        kernel: artifact("deploy_kernel", "vmlinuz"),
         initramfs: artifact("deploy_ramdisk", "initramfs"),
         cmdline: format!(
             "selinux=0 troubleshoot=0 text {appended} ipa-api-url=http://${{next-server}}:{http_port}"

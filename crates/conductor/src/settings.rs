@@ -26,7 +26,7 @@ pub struct Settings {
     pub soft_power_off_timeout: Duration,
     /// `[pxe] kernel_append_params`.
     pub kernel_append_params: String,
-    /// Directory with `kernel` and `initramfs` for nodes that name none of their own.
+    /// Directory with `vmlinuz` and `initramfs` for nodes that name none of their own.
     pub ramdisk_dir: PathBuf,
     /// `[deploy] default_boot_mode`.
     pub uefi_by_default: bool,

@@ -140,7 +140,7 @@ pub fn boot_files(settings: &Settings, node: &Node) -> Result<(), String> {
     let named = |key: &str| {
         node.driver_info.get(key).and_then(|value| value.as_str()).is_some_and(|text| !text.is_empty())
     };
-    let missing: Vec<_> = [("deploy_kernel", "kernel"), ("deploy_ramdisk", "initramfs")]
+    let missing: Vec<_> = [("deploy_kernel", "vmlinuz"), ("deploy_ramdisk", "initramfs")]
         .into_iter()
         .filter(|(key, file)| !named(key) && !settings.ramdisk_dir.join(file).is_file())
         .map(|(key, _)| format!("'{key}'"))

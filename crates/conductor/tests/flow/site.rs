@@ -110,7 +110,7 @@ async fn open(dir: &Path) -> Store {
 /// Registers a machine whose power is pretended and whose deployment goes through the ramdisk.
 pub async fn enrol(site: &Site, dir: &Path) -> Uuid {
     std::fs::create_dir_all(dir.join("ramdisk")).unwrap();
-    for file in ["kernel", "initramfs"] {
+    for file in ["vmlinuz", "initramfs"] {
         std::fs::write(dir.join("ramdisk").join(file), b"x").unwrap();
     }
     let uuid = Uuid::new_v4();

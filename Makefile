@@ -1,0 +1,40 @@
+# `make demo` shows the whole story; `make test` proves it. Both install what they need (Debian packages by apt, as root).
+
+IMAGE ?= debian
+FIRMWARE ?= uefi
+KEEP ?=
+TARGET := x86_64-unknown-linux-gnu
+AGENT := target/release/billet-agent
+LAB := target/release/billet-lab
+
+.PHONY: demo test build packages lint unit story bench clean
+
+demo: build
+	$(LAB) demo --image $(IMAGE) --firmware $(FIRMWARE) $(if $(KEEP),--keep)
+
+test: packages lint unit build story
+
+packages:
+	scripts/install-packages
+
+# The agent is linked statically: it is the only program in its ramdisk.
+build: packages
+	cargo build --release --locked -p billet -p lab
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile agent --locked -p agent --target $(TARGET)
+	install -D target/$(TARGET)/agent/billet-agent $(AGENT)
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+unit: packages
+	scripts/run-tests
+
+story: build
+	scripts/run-stories
+
+bench: build
+	scripts/run-benches
+
+clean:
+	cargo clean
