@@ -132,10 +132,8 @@ impl Desk {
                 return;
             }
         };
-        if grant.is_new
-            && let Err(error) = self.shared.leases.save(mac, grant.address).await
-        {
-            tracing::warn!(%mac, address = %grant.address, %error, "lease not kept; a restart may change the address");
+        if grant.is_new {
+            self.shared.keep(mac, grant.address).await;
         }
         let here = Here {
             server: self.segment.address,

@@ -66,7 +66,7 @@ impl Config {
 /// What the servers share.
 pub(crate) struct Shared {
     source: Arc<dyn BootSource>,
-    pub(crate) leases: Arc<dyn LeaseStore>,
+    leases: Arc<dyn LeaseStore>,
     pub(crate) directory: Directory,
     pub(crate) programs: Programs,
     pub(crate) lease_seconds: u32,
@@ -78,6 +78,17 @@ impl Shared {
         match tokio::time::timeout(LOOKUP_LIMIT, self.source.boot(mac)).await {
             Ok(answer) => answer,
             Err(_) => Err(Unavailable(format!("no answer within {} s", LOOKUP_LIMIT.as_secs()))),
+        }
+    }
+
+    /// Writes a new lease down. If it can't be kept the machine has it nevertheless, until a restart.
+    pub(crate) async fn keep(&self, mac: Mac, address: Ipv4Addr) {
+        let kept = match tokio::time::timeout(LOOKUP_LIMIT, self.leases.save(mac, address)).await {
+            Ok(kept) => kept.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("not written within {} s", LOOKUP_LIMIT.as_secs())),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%mac, %address, error, "lease not kept; a restart may change the address");
         }
     }
 
