@@ -9,7 +9,7 @@
 //! unlike `PR_SET_PDEATHSIG` alone, has no race at start and leaves it a moment to remove its state directory), the outer one by `waitpid`,
 //! after which it removes what a killed inner process left on disk.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -23,7 +23,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2, read};
 
 use crate::error::{Error, Result};
-use crate::state_dir;
+use crate::{image, state_dir};
 
 /// Set in the inner process's environment: the number of the pipe's descriptor. Only process 1 believes it.
 const INSIDE: &str = "BILLET_LAB_INSIDE";
@@ -44,26 +44,53 @@ pub fn outer_pid() -> Option<i32> {
     OUTER_PID.get().copied()
 }
 
+/// Which network a program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The caller's: for work that downloads, such as building images.
+    Shared,
+    /// A fresh one with nothing in it: for racks.
+    Own,
+}
+
 /// Puts this program into namespaces of its own. Call it first in `main`, before any thread is started.
 ///
 /// Outside, it executes the program again inside, waits for it and exits with its status: it does not return. Inside, it returns `Ok(())`.
 ///
 /// # Errors
 /// [`Error::Privilege`] without root.
-pub fn enter() -> Result<()> {
+pub fn enter(network: Network) -> Result<()> {
     if let Some(pipe) = inherited_pipe() {
         return settle(pipe);
     }
     let arguments: Vec<_> = std::env::args_os().collect();
+    std::process::exit(supervise(&arguments, network)?);
+}
+
+/// Outside, executes this program with one more argument in namespaces of its own, on the caller's network, and returns its exit status.
+/// Inside, returns 0 at once: it has been done by then.
+///
+/// # Errors
+/// [`Error::Privilege`] without root.
+pub fn run_before(extra_argument: &str) -> Result<i32> {
+    if getpid().as_raw() == 1 && std::env::var_os(INSIDE).is_some() {
+        return Ok(0);
+    }
+    let arguments: Vec<_> = std::env::args_os().chain([extra_argument.into()]).collect();
+    supervise(&arguments, Network::Shared)
+}
+
+fn supervise(arguments: &[OsString], network: Network) -> Result<i32> {
     let mut watched = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGALRM] {
         watched.add(signal);
     }
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), None).map_err(refused("blocking signals"))?;
-    let inner = Inner::start(&arguments)?;
+    let inner = Inner::start(arguments, network)?;
     let code = inner.supervise(&watched);
     state_dir::sweep();
-    std::process::exit(code);
+    image::sweep();
+    Ok(code)
 }
 
 /// Runs the body of the test called `name` (its full path, as `cargo test` prints it) in namespaces of its own.
@@ -78,7 +105,7 @@ pub fn test(name: &str, body: impl FnOnce()) {
     }
     let program = std::env::args_os().next().unwrap_or_default();
     let arguments = [program.as_os_str(), OsStr::new(name), OsStr::new("--exact"), OsStr::new("--nocapture"), OsStr::new("--include-ignored")];
-    let inner = Inner::start(&arguments.map(OsStr::to_os_string)).unwrap_or_else(|error| panic!("test `{name}`: {error}"));
+    let inner = Inner::start(&arguments.map(OsStr::to_os_string), Network::Own).unwrap_or_else(|error| panic!("test `{name}`: {error}"));
     let code = inner.wait();
     state_dir::sweep();
     assert!(code == 0, "test `{name}` failed in its namespaces (exit status {code}); its output is above");
@@ -112,7 +139,7 @@ struct Inner {
 }
 
 impl Inner {
-    fn start(arguments: &[std::ffi::OsString]) -> Result<Self> {
+    fn start(arguments: &[OsString], network: Network) -> Result<Self> {
         let (watch, alive) = pipe2(OFlag::O_CLOEXEC).map_err(refused("making a pipe"))?;
         let text = |bytes: &[u8]| {
             CString::new(bytes).map_err(|_| Error::Invalid("a command-line argument or variable holds a zero byte".into()))
@@ -138,7 +165,10 @@ impl Inner {
             127
         });
         let mut stack = vec![0u8; 256 * 1024];
-        let spaces = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
+        let mut spaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
+        if network == Network::Own {
+            spaces |= CloneFlags::CLONE_NEWNET;
+        }
         // SAFETY: without CLONE_VM the child runs on its own copy of this memory, and the closure above only makes system calls.
         let pid = unsafe { clone(child, &mut stack, spaces, Some(Signal::SIGCHLD as i32)) }
             .map_err(refused("making network, PID and mount namespaces"))?;
@@ -218,6 +248,7 @@ fn settle(pipe: OwnedFd) -> Result<()> {
             // The outer process is gone. Kill everything that could still write, remove the files, and take the namespaces along.
             let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
             state_dir::remove_own();
+            image::sweep();
             std::process::exit(1);
         })
         .map_err(Error::io("starting", "a thread"))?;

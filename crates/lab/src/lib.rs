@@ -3,6 +3,7 @@
 //! A [`rack::Rack`] is a set of QEMU machines with real firmware, each behind a simulated BMC, on one wire, in namespaces of its own
 //! ([`isolation`]). Images to put on them are built by [`image`] and served by [`image_server`]; [`demo`] plays the whole story on them.
 pub mod chassis;
+pub mod demo;
 pub mod error;
 pub mod image;
 pub mod image_server;

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::image::{Format, Kind};
+use lab::isolation::Network;
 use lab::qemu::{DiskBus, Firmware};
 use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
-use lab::{image, isolation, network, state_dir};
+use lab::{demo, image, isolation, network, state_dir};
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Play the whole story on one machine: enrol, clean, deploy, ssh, take back.
+    Demo(DemoArguments),
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -83,6 +86,31 @@ struct RackArguments {
     serve_images: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct DemoArguments {
+    /// The image to deploy.
+    #[arg(long, env = "IMAGE", value_enum, default_value_t = KindChoice::Debian)]
+    image: KindChoice,
+    /// What the machine boots with; by default UEFI for debian, BIOS for tiny.
+    #[arg(long, env = "FIRMWARE", value_enum)]
+    firmware: Option<DemoFirmware>,
+    /// Leave the machine deployed and everything running until Ctrl-C.
+    #[arg(long, env = "KEEP", value_parser = clap::builder::BoolishValueParser::new(), default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    keep: bool,
+    /// The server's binary; by default `billet` beside this one.
+    #[arg(long, value_name = "FILE")]
+    billet: Option<PathBuf>,
+    /// Only download and build what the story needs.
+    #[arg(long)]
+    prepare: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DemoFirmware {
+    Bios,
+    Uefi,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum FirmwareChoice {
     Bios,
@@ -113,19 +141,18 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Rack(arguments) => {
             // Before the runtime: namespaces are entered by the process while it has one thread.
-            isolation::enter()?;
+            isolation::enter(Network::Own)?;
             runtime()?.block_on(rack(arguments))
         }
         Verb::Exec { rack, command } => exec(rack.as_deref(), &command),
+        Verb::Demo(arguments) => demo(arguments),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
     }
 }
 
 fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let kind = match kind {
-        KindChoice::Tiny => Kind::Tiny,
-        KindChoice::Debian => Kind::Debian,
-    };
+    isolation::enter(Network::Shared)?;
+    let kind = Kind::from(kind);
     let is_qcow2 = output.as_ref().is_some_and(|path| path.extension().is_some_and(|extension| extension == "qcow2"));
     let format = if is_qcow2 { Format::Qcow2 } else { Format::Raw };
     let path = image::build(kind, format, &mut |step| eprintln!("{}: {step}", kind.name()))?;
@@ -139,6 +166,54 @@ fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<Exit
         None => println!("{}", path.display()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl From<KindChoice> for Kind {
+    fn from(choice: KindChoice) -> Self {
+        match choice {
+            KindChoice::Tiny => Self::Tiny,
+            KindChoice::Debian => Self::Debian,
+        }
+    }
+}
+
+fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
+    let image = Kind::from(arguments.image);
+    let firmware = match (arguments.firmware, image) {
+        (Some(DemoFirmware::Bios), _) | (None, Kind::Tiny) => Firmware::Bios,
+        (Some(DemoFirmware::Uefi), _) | (None, Kind::Debian) => Firmware::Uefi,
+    };
+    let billet = match arguments.billet {
+        Some(path) => path,
+        None => std::env::current_exe().context("finding this program")?.with_file_name("billet"),
+    };
+    let options = demo::Options { image, firmware, billet };
+    let screen = demo::Screen::default();
+    if arguments.prepare {
+        isolation::enter(Network::Shared)?;
+        demo::prepare(&options, &screen)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // A rack's network has no way to the package mirrors: what has to be downloaded is downloaded before, into the cache.
+    let code = isolation::run_before("--prepare")?;
+    if code != 0 {
+        return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+    }
+    isolation::enter(Network::Own)?;
+    let prepared = demo::prepared(&options)?;
+    runtime()?.block_on(async {
+        let mut stop = StopSignal::listen()?;
+        let mut until_stopped = StopSignal::listen()?;
+        let keep = arguments.keep.then(|| until_stopped.wait());
+        tokio::select! {
+            played = demo::play(&options, &prepared, &screen, keep) => played?,
+            () = stop.wait(), if !arguments.keep => {
+                println!("stopped; taking everything down");
+                return Ok(ExitCode::from(130));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -37,9 +37,9 @@ pub(super) struct Layout<'a> {
     pub esp: u64,
     /// Files for the EFI system partition: path in it, path here.
     pub esp_files: Vec<(&'a str, &'a Path)>,
-    /// Directory that becomes the root file system (ext4, label `root`, to the image's end).
-    pub root: Option<&'a Path>,
-    /// GRUB's first commands, read by its simplest parser; `$root` is the EFI system partition.
+    /// Directory that becomes the root file system (ext4, to the image's end), and that file system's UUID.
+    pub root: Option<(&'a Path, &'a str)>,
+    /// GRUB's commands, read by its simplest parser. They start on the root file system, or on the EFI system partition if there is none.
     pub grub_script: &'a str,
     /// GRUB modules that the script needs beside those for disk and partitions.
     pub grub_modules: &'a [&'a str],
@@ -59,11 +59,11 @@ impl Layout<'_> {
         std::fs::write(&script, self.grub_script).map_err(Error::io("writing", &script))?;
         self.install_bios(&file, image, work, &script)?;
         self.make_esp(image, work, esp, &script)?;
-        if let Some(dir) = self.root {
+        if let Some((dir, uuid)) = self.root {
             let options = format!("offset={},lazy_itable_init=0,lazy_journal_init=0", root.start);
             process::output(
                 Command::new("mkfs.ext4")
-                    .args(["-q", "-F", "-L", "root", "-m", "0", "-E", &options, "-d"])
+                    .args(["-q", "-F", "-L", "root", "-U", uuid, "-m", "0", "-E", &options, "-d"])
                     .arg(dir)
                     .arg(image)
                     .arg(format!("{}k", root.length / 1024)),
@@ -86,12 +86,14 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn grub_image(&self, format: &str, prefix: &str, output: &Path, script: &Path, modules: &[&str]) -> Result<()> {
+    fn grub_image(&self, format: &str, output: &Path, script: &Path, modules: &[&str]) -> Result<()> {
         let directory = Path::new(GRUB_DIR).join(format);
         if !directory.exists() {
             let package = if format == "i386-pc" { "grub-pc-bin" } else { "grub-efi-amd64-bin" };
             return Err(Error::Missing { what: format!("GRUB for {format}"), package: package.into() });
         }
+        // The disk that was booted from, whichever it is; the third partition is the root file system, the second the ESP.
+        let prefix = if self.root.is_some() { "(,gpt3)/boot/grub" } else { "(,gpt2)/grub" };
         process::output(
             Command::new("grub-mkimage")
                 .args(["-O", format, "-p", prefix, "-o"])
@@ -108,7 +110,7 @@ impl Layout<'_> {
     /// What `grub-bios-setup` does, without a device: boot sector, core image, and each told where to find the next.
     fn install_bios(&self, file: &File, image: &Path, work: &Path, script: &Path) -> Result<()> {
         let core_path = work.join("core.img");
-        self.grub_image("i386-pc", "(,gpt2)/grub", &core_path, script, &["biosdisk"])?;
+        self.grub_image("i386-pc", &core_path, script, &["biosdisk"])?;
         let boot_path = Path::new(GRUB_DIR).join("i386-pc/boot.img");
         let mut boot = std::fs::read(&boot_path).map_err(Error::io("reading", &boot_path))?;
         let mut core = std::fs::read(&core_path).map_err(Error::io("reading", &core_path))?;
@@ -124,11 +126,12 @@ impl Layout<'_> {
 
     fn make_esp(&self, image: &Path, work: &Path, esp: Extent, script: &Path) -> Result<()> {
         let program = work.join("bootx64.efi");
-        self.grub_image("x86_64-efi", "/grub", &program, script, &[])?;
-        // Large clusters: GRUB asks the BIOS for a cluster at a time.
+        self.grub_image("x86_64-efi", &program, script, &[])?;
+        // Large clusters where there are kernels to read: GRUB asks the firmware for a cluster at a time.
+        let sectors_per_cluster = if self.root.is_some() { "1" } else { "32" };
         process::output(
             Command::new("mkfs.vfat")
-                .args(["-n", "ESP", "-s", "32", "--offset", &(esp.start / SECTOR).to_string()])
+                .args(["-n", "ESP", "-s", sectors_per_cluster, "--offset", &(esp.start / SECTOR).to_string()])
                 .arg(image)
                 .arg((esp.length / 1024).to_string()),
         )?;

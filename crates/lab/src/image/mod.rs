@@ -76,6 +76,23 @@ pub fn cache_dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// The image in raw format, if today's recipe and packages have been built already.
+///
+/// # Errors
+/// As [`build`].
+pub fn find(kind: Kind) -> Result<Option<PathBuf>> {
+    let (_, raw) = place(kind, &cache_dir()?)?;
+    Ok(raw.exists().then_some(raw))
+}
+
+/// The recipe's key and the image's place.
+fn place(kind: Kind, cache: &Path) -> Result<(String, PathBuf)> {
+    let recipe = kind.recipe()?;
+    let key: String = Sha256::digest(recipe.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let raw = cache.join(format!("{}-{key}.raw", kind.name()));
+    Ok((key, raw))
+}
+
 /// The image's path in the cache, building it first if it is not there. Blocking; `progress` is told what is being done.
 ///
 /// Must run where the host's package mirror can be reached, that is outside of a rack's namespaces.
@@ -89,10 +106,9 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
     let lock = std::fs::File::create(&lock_path).map_err(Error::io("creating", &lock_path))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive)
         .map_err(|(_, error)| Error::Io { what: "locking", path: lock_path, source: error.into() })?;
-    let recipe = kind.recipe()?;
-    let key: String = Sha256::digest(recipe.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let raw = cache.join(format!("{}-{key}.raw", kind.name()));
+    let (key, raw) = place(kind, &cache)?;
     if !raw.exists() {
+        forget_unfinished(&cache);
         let work = tempfile::Builder::new().prefix("build-").tempdir_in(&cache).map_err(Error::io("creating", &cache))?;
         let made = work.path().join("image.raw");
         match kind {
@@ -113,6 +129,25 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
                 std::fs::rename(&part, &qcow2).map_err(Error::io("moving the image to", &qcow2))?;
             }
             Ok(qcow2)
+        }
+    }
+}
+
+/// Removes what builds that were killed have left in the cache, unless one is going on.
+pub(crate) fn sweep() {
+    if let Ok(cache) = cache_dir()
+        && let Ok(lock) = std::fs::File::create(cache.join("lock"))
+        && let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+    {
+        forget_unfinished(&cache);
+    }
+}
+
+/// As [`sweep`], for the holder of the cache's lock.
+fn forget_unfinished(cache: &Path) {
+    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with("build-")) {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -1,0 +1,401 @@
+//! The story's steps. Each says what it does, shows what is going on, and leaves a span for the timeline.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::client::Client;
+use super::screen::{Screen, Step};
+use super::timeline::Span;
+use super::{Limits, image};
+use crate::error::{Error, Result};
+use crate::qemu::Firmware;
+use crate::rack::{Node, Rack};
+use crate::{network, process};
+
+/// The node's name in the story.
+const NAME: &str = "demo";
+/// The machine's host name.
+const HOSTNAME: &str = "lodger";
+/// Written by the user data on the machine.
+const MARKER_FILE: &str = "/run/demo-marker";
+/// For calls that only talk to the API.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// Between looks at a node while something is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// An image as a deployment names it.
+#[derive(Debug, Clone)]
+pub struct ImageSource {
+    /// Which one.
+    pub kind: image::Kind,
+    /// Where a machine downloads it.
+    pub url: String,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The user that gets the key.
+    pub user: &'static str,
+}
+
+impl ImageSource {
+    /// Serves an image file from the rack's image server.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it can't be read.
+    pub async fn serve(rack: &Rack, kind: image::Kind, path: &Path) -> Result<Self> {
+        let url = rack.images().add(path).await?;
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let sha256 = rack.images().sha256(name).ok_or_else(|| Error::Invalid(format!("{name} is not served")))?;
+        Ok(Self { kind, url, sha256, user: kind.user() })
+    }
+}
+
+/// The tenant's key pair.
+#[derive(Debug, Clone)]
+pub struct Key {
+    path: PathBuf,
+    public: String,
+}
+
+impl Key {
+    /// Makes an Ed25519 key in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without ssh-keygen, [`Error::Io`].
+    pub fn make(dir: &Path) -> Result<Self> {
+        let path = dir.join("tenant-key");
+        if !path.exists() {
+            let mut keygen = std::process::Command::new("ssh-keygen");
+            process::output(keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "tenant", "-f"]).arg(&path))?;
+        }
+        let file = path.with_extension("pub");
+        let public = std::fs::read_to_string(&file).map_err(Error::io("reading", &file))?.trim().to_string();
+        Ok(Self { path, public })
+    }
+
+    /// The private key's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The public key, one line.
+    #[must_use]
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+/// The story of one node.
+pub struct Story<'a> {
+    client: &'a Client,
+    node: &'a Node,
+    image: &'a ImageSource,
+    key: &'a Key,
+    screen: &'a Screen,
+    limits: Limits,
+    spans: Vec<Span>,
+}
+
+impl<'a> Story<'a> {
+    /// A story that has not begun.
+    #[must_use]
+    pub fn new(client: &'a Client, node: &'a Node, image: &'a ImageSource, key: &'a Key, screen: &'a Screen) -> Self {
+        Self { client, node, image, key, screen, limits: Limits::of(image.kind), spans: Vec::new() }
+    }
+
+    /// All of it. With `keep_deployed` it ends with the machine in the tenant's hands.
+    ///
+    /// # Errors
+    /// The first step's that failed.
+    pub async fn play(&mut self, keep_deployed: bool) -> Result<()> {
+        self.enrol().await?;
+        self.clean().await?;
+        self.deploy().await?;
+        self.visit().await?;
+        if !keep_deployed {
+            self.release().await?;
+        }
+        Ok(())
+    }
+
+    /// Where the seconds went: this side's steps, and what the server's own events say, if they can be had.
+    pub async fn spans(&self) -> Vec<Span> {
+        let mut spans = self.spans.clone();
+        match self.client.get(&format!("/v1/nodes/{NAME}/timeline")).await {
+            Ok(document) => spans.extend(server_spans(&document, self.screen.started_at())),
+            Err(error) => tracing::debug!(%error, "no timeline from the server"),
+        }
+        spans
+    }
+
+    /// Node, port, validation, manageable.
+    ///
+    /// # Errors
+    /// Any; the client's own words.
+    pub async fn enrol(&mut self) -> Result<()> {
+        let info = &self.node.info;
+        let boot_mode = match info.firmware {
+            Firmware::Bios => "bios",
+            Firmware::Uefi => "uefi",
+        };
+        let address = format!("ipmi_address={}", info.bmc_address);
+        let username = format!("ipmi_username={}", info.bmc_user);
+        let password = format!("ipmi_password={}", info.bmc_password);
+        let capabilities = format!("capabilities=boot_mode:{boot_mode}");
+        let create = ["node", "create", "--name", NAME, "--driver", "ipmi"];
+        let create = [
+            &create[..],
+            &["--driver-info", &address, "--driver-info", &username, "--driver-info", &password],
+            &["--property", "cpu_arch=x86_64", "--property", &capabilities],
+        ]
+        .concat();
+
+        let (step, began) = self.begin(&format!("Enrol the machine by its BMC's address, {}", info.bmc_address));
+        let node = self.client.json(&create, CALL_LIMIT).await?;
+        let uuid = node["uuid"].as_str().unwrap_or_default().to_string();
+        self.client.run(&["port", "create", &info.mac, "--node", &uuid], CALL_LIMIT).await?;
+        self.end(step, began, "enrol", &uuid);
+
+        let (step, began) = self.begin("Validate: can it be powered, booted and deployed?");
+        let answer = self.client.json(&["node", "validate", NAME], CALL_LIMIT).await?;
+        for interface in ["power", "management"] {
+            let entry = answer.as_array().and_then(|list| list.iter().find(|entry| entry["Interface"] == interface));
+            if entry.is_none_or(|entry| entry["Result"] != true) {
+                return Err(Error::Invalid(format!("validate says of {interface}: {}", entry.unwrap_or(&answer))));
+            }
+        }
+        self.end(step, began, "validate", "power and management are fine");
+
+        let (step, began) = self.begin("Manage: log in to the BMC");
+        self.watch(&step, &["node", "manage", NAME, "--wait"], "manageable").await?;
+        self.end(step, began, "manage", "manageable");
+        Ok(())
+    }
+
+    /// Cleaning in the ramdisk: manageable to available.
+    ///
+    /// # Errors
+    /// Any; the node's `last_error` if it failed.
+    pub async fn clean(&mut self) -> Result<()> {
+        let (step, began) = self.begin("Provide: boot the ramdisk over the network and clean the disks");
+        self.watch(&step, &["node", "provide", NAME, "--wait"], "available").await?;
+        self.end(step, began, "clean", "available");
+        Ok(())
+    }
+
+    /// Available to active, with a config drive.
+    ///
+    /// # Errors
+    /// As [`Story::clean`].
+    pub async fn deploy(&mut self) -> Result<()> {
+        let (step, began) = self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
+        let source = format!("image_source={}", self.image.url);
+        let value = format!("image_os_hash_value={}", self.image.sha256);
+        let set = ["node", "set", NAME, "--instance-info", &source, "--instance-info", "image_os_hash_algo=sha256", "--instance-info", &value];
+        self.client.run(&set, CALL_LIMIT).await?;
+        let drive = self.key.path.with_file_name("config-drive.json");
+        std::fs::write(&drive, self.config_drive().to_string()).map_err(Error::io("writing", &drive))?;
+        let drive = drive.to_string_lossy();
+        self.watch(&step, &["node", "deploy", NAME, "--wait", "--config-drive", &drive], "active").await?;
+        self.end(step, began, "deploy", "active");
+        Ok(())
+    }
+
+    /// `ssh` with the tenant's key; host name, user and user data are as the config drive said.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when the machine does not answer; [`Error::Invalid`] when it is not the one asked for.
+    pub async fn visit(&mut self) -> Result<()> {
+        let (step, began) = self.begin(&format!("ssh {}@{}", self.image.user, self.node.info.address));
+        let said = self.ssh_until(&step, "hostname; id -un", |_| true).await?;
+        let words: Vec<&str> = said.split_whitespace().collect();
+        if words != [HOSTNAME, self.image.user] {
+            return Err(Error::Invalid(format!("host name and user should be {HOSTNAME} and {}, but are {words:?}", self.image.user)));
+        }
+        self.end(step, began, "boot to ssh", &format!("{} on {HOSTNAME}", self.image.user));
+
+        let (step, began) = self.begin("User data has run on it");
+        let marker = self.marker();
+        self.ssh_until(&step, &format!("cat {MARKER_FILE} 2> /dev/null || true"), |said| said.trim() == marker).await?;
+        self.end(step, began, "user data", &marker);
+        Ok(())
+    }
+
+    /// Active to available, by way of cleaning.
+    ///
+    /// # Errors
+    /// As [`Story::clean`].
+    pub async fn release(&mut self) -> Result<()> {
+        let (step, began) = self.begin("Undeploy: take it back, and clean it again");
+        self.watch(&step, &["node", "undeploy", NAME, "--wait"], "available").await?;
+        self.end(step, began, "undeploy and clean", "available");
+        Ok(())
+    }
+
+    fn marker(&self) -> String {
+        format!("user data ran on {HOSTNAME}")
+    }
+
+    /// What the tenant wants on the machine (OpenStack's metadata formats).
+    fn config_drive(&self) -> Value {
+        let info = &self.node.info;
+        let link = json!({ "id": "link0", "type": "phy", "ethernet_mac_address": info.mac, "mtu": 1500 });
+        let route = json!({ "network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": network::GATEWAY.to_string() });
+        let address = json!({
+            "id": "network0", "link": "link0", "type": "ipv4",
+            "ip_address": info.address.to_string(), "netmask": "255.255.255.0", "routes": [route],
+        });
+        json!({
+            "meta_data": {
+                "uuid": info.uuid.to_string(),
+                "name": HOSTNAME,
+                "hostname": HOSTNAME,
+                "public_keys": { "tenant": self.key.public },
+            },
+            "network_data": { "links": [link], "networks": [address], "services": [] },
+            "user_data": format!("#!/bin/sh\necho \"user data ran on $(hostname)\" > {MARKER_FILE}\n"),
+        })
+    }
+
+    fn begin(&self, title: &str) -> (Step, Instant) {
+        (self.screen.step(title), Instant::now())
+    }
+
+    fn end(&mut self, step: Step, began: Instant, name: &str, detail: &str) {
+        let origin = self.screen.started();
+        let seconds = |at: Instant| at.duration_since(origin).as_secs_f64();
+        self.spans.push(Span { name: name.into(), start: seconds(began), end: seconds(Instant::now()) });
+        step.done(detail);
+    }
+
+    /// Runs a client command that waits, showing the node's state meanwhile, and checks where the node ends.
+    async fn watch(&self, step: &Step, arguments: &[&str], target: &str) -> Result<()> {
+        let command = self.client.run(arguments, self.limits.provision);
+        tokio::pin!(command);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut command => break outcome,
+                _ = look.tick() => if let Ok(node) = self.client.get(&format!("/v1/nodes/{NAME}")).await {
+                    step.progress(&describe(&node));
+                },
+            }
+        };
+        let node = self.client.get(&format!("/v1/nodes/{NAME}")).await?;
+        let state = node["provision_state"].as_str().unwrap_or_default();
+        match outcome {
+            Ok(_) if state == target => Ok(()),
+            Ok(_) => Err(Error::Invalid(format!("node {NAME} should be {target}, but is {}", describe(&node)))),
+            Err(error) => match node["last_error"].as_str() {
+                Some(reason) => Err(Error::Invalid(format!("{error}\nnode {NAME} is {state}; its last error: {reason}"))),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Runs `command` by ssh again and again until it succeeds and `is_enough` likes its output.
+    async fn ssh_until(&self, step: &Step, command: &str, is_enough: impl Fn(&str) -> bool) -> Result<String> {
+        let deadline = tokio::time::Instant::now() + self.limits.boot;
+        let mut pause = tokio::time::interval(LOOK_EVERY);
+        loop {
+            pause.tick().await;
+            let said = match self.ssh(command).await {
+                Ok(said) if is_enough(&said) => return Ok(said),
+                Ok(said) => said,
+                Err(Error::Command { output, .. }) => output,
+                Err(error) => return Err(error),
+            };
+            step.progress(said.lines().last().unwrap_or("no answer yet"));
+            if tokio::time::Instant::now() > deadline {
+                let what = format!("`{command}` by ssh on {}", self.node.info.address);
+                let hint = format!("last answer: {said}; its console:\n{}", self.node.machine.console().tail().await);
+                return Err(Error::Timeout { what, seconds: self.limits.boot.as_secs(), hint });
+            }
+        }
+    }
+
+    /// One command by ssh with the tenant's key.
+    ///
+    /// # Errors
+    /// [`Error::Command`] when the machine does not answer, refuses the key, or the command fails there.
+    pub async fn ssh(&self, command: &str) -> Result<String> {
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-i").arg(&self.key.path);
+        // A machine that was made a minute ago has a host key that nobody knows.
+        for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", "ConnectTimeout=5", "IdentitiesOnly=yes"] {
+            ssh.args(["-o", option]);
+        }
+        ssh.arg(format!("{}@{}", self.image.user, self.node.info.address)).arg(command);
+        ssh.stdin(std::process::Stdio::null()).kill_on_drop(true);
+        let output = match tokio::time::timeout(Duration::from_secs(30), ssh.output()).await {
+            Ok(output) => output.map_err(|source| process::spawn_error(ssh.as_std(), source))?,
+            Err(_) => {
+                let output = "connected, but no answer within 30 s".to_string();
+                return Err(Error::Command { command: process::display(ssh.as_std()), status: "killed".into(), output });
+            }
+        };
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = process::tail(&String::from_utf8_lossy(&output.stderr));
+        Err(Error::Command { command: process::display(ssh.as_std()), status: output.status.to_string(), output: said })
+    }
+}
+
+/// A node's state in a few words.
+fn describe(node: &Value) -> String {
+    let text = |key: &str| node[key].as_str().filter(|text| !text.is_empty());
+    let mut words = vec![text("provision_state").unwrap_or("?").to_string()];
+    if let Some(target) = text("target_provision_state") {
+        words.push(format!("-> {target}"));
+    }
+    if let Some(step) = ["clean_step", "deploy_step"].iter().find_map(|key| node[*key]["step"].as_str()) {
+        words.push(format!("[{step}]"));
+    }
+    if let Some(power) = text("power_state") {
+        words.push(format!("({power})"));
+    }
+    words.join(" ")
+}
+
+/// The server's events as spans, in seconds from `origin`.
+///
+/// Expected: `{"spans": [{"name": "…", "start": "2026-01-02T03:04:05.678Z", "end": "…"}, …]}`. Entries without an end are still going on
+/// and are left out.
+fn server_spans(document: &Value, origin: jiff::Timestamp) -> Vec<Span> {
+    let seconds = |value: &Value| {
+        let at: jiff::Timestamp = value.as_str()?.parse().ok()?;
+        Some(at.duration_since(origin).as_secs_f64())
+    };
+    let span = |entry: &Value| {
+        Some(Span { name: entry["name"].as_str()?.to_string(), start: seconds(&entry["start"])?, end: seconds(&entry["end"])? })
+    };
+    document["spans"].as_array().into_iter().flatten().filter_map(span).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_events_become_spans_on_our_clock() {
+        let origin = "2026-01-02T03:04:05Z".parse().unwrap();
+        let entry = |start: &str, end: &str| json!({ "name": "write", "start": start, "end": end });
+        let document = json!({ "spans": [entry("2026-01-02T03:04:06.5Z", "2026-01-02T03:04:08Z"), { "name": "open", "start": "2026-01-02T03:04:06Z", "end": null }] });
+        assert_eq!(server_spans(&document, origin), [Span { name: "write".into(), start: 1.5, end: 3.0 }]);
+        assert!(server_spans(&json!([]), origin).is_empty());
+    }
+
+    #[test]
+    fn a_node_is_described_in_a_line() {
+        let node = json!({
+            "provision_state": "clean wait", "target_provision_state": "available", "power_state": "power on",
+            "clean_step": { "step": "erase_devices_metadata", "interface": "deploy" }, "deploy_step": {},
+        });
+        assert_eq!(describe(&node), "clean wait -> available [erase_devices_metadata] (power on)");
+        assert_eq!(describe(&json!({ "provision_state": "active", "target_provision_state": null })), "active");
+    }
+}
