@@ -35,6 +35,7 @@ const TURNS: usize = 1000;
 pub async fn run(conductor: Conductor, stop: CancellationToken) {
     let visits = TaskTracker::new();
     while !stop.is_cancelled() {
+        conductor.bmcs().evict_idle();
         let now = Timestamp::now();
         let sleep = match conductor.store().due_nodes(now, ROUND).await {
             Ok((nodes, next)) => {

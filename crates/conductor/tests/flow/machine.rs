@@ -7,11 +7,12 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use bmc::{Bmc, PowerState};
+use bmc::Bmc;
 use conductor::{Conductor, HeartbeatRequest, LookupRequest, NodeBootSource};
 use netboot::{Boot, BootSource};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -53,11 +54,28 @@ pub struct Machine {
     stop: CancellationToken,
 }
 
+/// Is the machine on? Asked of whatever plays its power supply.
+pub enum Power {
+    /// The `fake` BMC.
+    Bmc(Arc<dyn Bmc>),
+    /// The chassis behind a simulated BMC.
+    Switch(Arc<AtomicBool>),
+}
+
+impl Power {
+    async fn is_on(&self) -> bool {
+        match self {
+            Power::Bmc(bmc) => bmc.power_state().await.unwrap() == bmc::PowerState::On,
+            Power::Switch(switch) => switch.load(Ordering::SeqCst),
+        }
+    }
+}
+
 impl Machine {
-    pub fn start(bmc: Arc<dyn Bmc>, mac: &str, up: Up) -> Self {
+    pub fn start(power: Power, mac: &str, up: Up) -> Self {
         let machine = Self { diary: Arc::default(), faults: Arc::default(), stop: CancellationToken::new() };
         let life = Life {
-            bmc,
+            power,
             mac: mac.to_owned(),
             up,
             diary: machine.diary.clone(),
@@ -85,7 +103,7 @@ impl Drop for Machine {
 }
 
 struct Life {
-    bmc: Arc<dyn Bmc>,
+    power: Power,
     mac: String,
     up: Up,
     diary: Arc<Mutex<Diary>>,
@@ -97,16 +115,16 @@ const TICK: Duration = Duration::from_millis(2);
 impl Life {
     async fn run(&self) {
         loop {
-            self.until(PowerState::On).await;
+            self.until(true).await;
             tokio::select! {
-                () = self.until(PowerState::Off) => {}
-                () = self.boot() => self.until(PowerState::Off).await,
+                () = self.until(false) => {}
+                () = self.boot() => self.until(false).await,
             }
         }
     }
 
-    async fn until(&self, state: PowerState) {
-        while self.bmc.power_state().await.unwrap() != state {
+    async fn until(&self, on: bool) {
+        while self.power.is_on().await != on {
             tokio::time::sleep(TICK).await;
         }
     }

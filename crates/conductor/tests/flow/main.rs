@@ -1,12 +1,13 @@
 //! The whole life of a machine under the conductor: the straight way, with a kill after every event, and with things going wrong.
 
+mod bad_bmc;
 mod machine;
 mod site;
 
 use bmc::Registry;
 use bmc::ipmi::Limits;
 use conductor::{ProvisionRequest, RequestError, Settings};
-use machine::{Machine, Up};
+use machine::{Machine, Power, Up};
 use model::node::{Fault, PowerState};
 use model::state::{Event, ProvisionState as S};
 use site::{MAC, Site, enrol};
@@ -45,7 +46,7 @@ impl World {
     }
 
     fn machine(&self, uuid: Uuid) -> Machine {
-        Machine::start(self.bmcs.fake(&uuid.to_string()), MAC, self.up.clone())
+        Machine::start(Power::Bmc(self.bmcs.fake(&uuid.to_string())), MAC, self.up.clone())
     }
 
     /// From nothing to `available`.
