@@ -1,1 +1,95 @@
-//! Placeholder.
+//! The HTTP APIs, a folder a service.
+//!
+//! A request goes through [`serve`] from top to bottom: request id, route, microversion, authentication, body, handler, headers.
+//! Which routes there are is data ([`route`], and a table in each service's `mod.rs`): path, microversion, success status and
+//! policy of a route stand in its row, so that routing, the discovery documents and the tests read the same table.
+//!
+//! Handlers parse and answer. What a user wants goes to the conductor or, where no hardware is concerned, to the store.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod auth;
+pub mod baremetal;
+mod body;
+pub mod call;
+pub mod error;
+pub mod limits;
+pub mod route;
+mod serve;
+pub mod versions;
+mod wording;
+
+use axum::Router;
+use conductor::Conductor;
+use model::driver::Enabled;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+
+/// All that handlers need. Made once by the binary.
+pub struct ApiState {
+    /// The database.
+    pub store: Store,
+    /// Who acts.
+    pub conductor: Conductor,
+    /// What can be set.
+    pub settings: Settings,
+    /// When this process began to serve.
+    pub started_at: jiff::Timestamp,
+}
+
+/// What can be set of the API. Defaults are Ironic's where Ironic has the option.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may call.
+    pub auth: auth::Auth,
+    /// Hardware types and interfaces on offer.
+    pub drivers: Enabled,
+    /// `[api] public_endpoint`: how links begin; else they begin with what the client called.
+    pub public_url: Option<String>,
+    /// `[api] max_limit`.
+    pub max_limit: i64,
+    /// `[conductor] allow_deleting_available_nodes`.
+    pub allow_deleting_available_nodes: bool,
+    /// `[DEFAULT] default_resource_class`.
+    pub default_resource_class: Option<String>,
+    /// `[DEFAULT] default_conductor_group`.
+    pub default_conductor_group: String,
+    /// `[api] ramdisk_heartbeat_timeout`.
+    pub heartbeat_timeout: Duration,
+    /// `[agent] tls_minimum_version`, told to the agent.
+    pub agent_tls_min_version: String,
+    /// `[agent] allow_md5_checksum`, told to the agent.
+    pub allow_md5_checksum: bool,
+    /// Steps that users may not ask for, as `interface.step` (`[api] disallow_{clean,deploy,service}_steps`).
+    pub disallowed_steps: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auth: auth::Auth::None,
+            drivers: Enabled::default(),
+            public_url: None,
+            max_limit: 1000,
+            allow_deleting_available_nodes: true,
+            default_resource_class: None,
+            default_conductor_group: String::new(),
+            heartbeat_timeout: Duration::from_secs(300),
+            agent_tls_min_version: "1.3".to_owned(),
+            allow_md5_checksum: true,
+            disallowed_steps: vec!["vendor.send_raw".to_owned()],
+        }
+    }
+}
+
+/// Every route, for operators and tenants.
+pub fn operator_router(state: Arc<ApiState>) -> Router {
+    serve::router(state, route::Audience::Operator)
+}
+
+/// Only what a ramdisk needs (discovery, lookup, heartbeat), for the provisioning network.
+pub fn ramdisk_router(state: Arc<ApiState>) -> Router {
+    serve::router(state, route::Audience::Ramdisk)
+}

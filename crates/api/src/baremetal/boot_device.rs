@@ -1,0 +1,36 @@
+//! `/v1/nodes/{node}/management/boot_device`: by contract these ask the BMC at once.
+
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::wording::display;
+use serde_json::json;
+
+/// `GET …/boot_device`
+pub async fn show(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let uuid = call.node().await?.node.uuid;
+    let found = call.state.conductor.boot_device(uuid).await?;
+    Reply::json(&json!({"boot_device": found.device, "persistent": found.persistent}))
+}
+
+/// `PUT …/boot_device {boot_device, persistent}`
+pub async fn set(call: Call) -> Result<Reply, ApiError> {
+    let args = call.arguments()?;
+    args.only(&["boot_device", "persistent"])?;
+    args.require("boot_device")?;
+    let device = args.text("boot_device")?.unwrap_or("None");
+    let persistent = args.boolean("persistent")?.unwrap_or(false);
+    let node = call.node().await?.node;
+    if !call.state.conductor.supported_boot_devices(&node).contains(&device) {
+        return Err(ApiError::invalid(format!("Invalid boot device {} specified.", display(&device.into()))));
+    }
+    call.state.conductor.set_boot_device(node.uuid, device, persistent).await?;
+    Ok(Reply::empty())
+}
+
+/// `GET …/boot_device/supported`
+pub async fn supported(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let node = call.node().await?.node;
+    Reply::json(&json!({"supported_boot_devices": call.state.conductor.supported_boot_devices(&node)}))
+}

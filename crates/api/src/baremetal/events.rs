@@ -1,0 +1,37 @@
+//! `GET /billet/v1/nodes/{node}/events`: a node's event log, oldest first; what `why` and timelines are told from.
+//!
+//! Billet's own routes are versioned by their path; microversions don't apply, and names are always taken.
+
+use super::fields::time;
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::limits::EVENTS;
+use model::version::Microversion;
+use serde_json::{Value, json};
+
+/// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first.
+pub async fn list(mut call: Call) -> Result<Reply, ApiError> {
+    call.version = Microversion::MAX;
+    call.query.only(&["limit"])?;
+    let limit = match call.query.integer("limit")? {
+        None => EVENTS,
+        Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),
+        Some(limit) => limit.min(EVENTS),
+    };
+    let uuid = call.node().await?.node.uuid;
+    let events = call.state.store.events(uuid, limit).await?;
+    let shown: Vec<Value> = events
+        .iter()
+        .map(|event| {
+            json!({
+                "at": time(event.at),
+                "duration_us": event.duration_us,
+                "kind": event.kind,
+                "name": event.name,
+                "ok": event.ok,
+                "detail": event.detail,
+            })
+        })
+        .collect();
+    Reply::json(&json!({"node_uuid": uuid, "events": shown}))
+}

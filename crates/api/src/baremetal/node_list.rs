@@ -1,0 +1,195 @@
+//! `GET /v1/nodes` and `/v1/nodes/detail`.
+
+use super::fields::{Chosen, Page};
+use super::node_fields::{Context, DEFAULT, FIELDS, NodeView};
+use crate::args::Args;
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::wording::display;
+use model::node::Fault;
+use model::state::ProvisionState;
+use model::version::{self as v, Microversion};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq};
+use store::{NodeQuery, NodeRow};
+
+const FILTERS: &[&str] = &[
+    "chassis_uuid",
+    "instance_uuid",
+    "associated",
+    "maintenance",
+    "retired",
+    "provision_state",
+    "marker",
+    "limit",
+    "sort_key",
+    "sort_dir",
+    "driver",
+    "resource_class",
+    "fault",
+    "conductor_group",
+    "conductor",
+    "owner",
+    "description_contains",
+    "lessee",
+    "project",
+    "shard",
+    "sharded",
+    "include_children",
+    "parent_node",
+    "instance_name",
+];
+
+/// Filters that came with a microversion.
+const FILTER_VERSIONS: &[(&str, Microversion)] = &[
+    ("driver", v::DRIVER_FILTER),
+    ("resource_class", v::RESOURCE_CLASS),
+    ("fault", v::FAULT),
+    ("conductor_group", v::CONDUCTOR_GROUP),
+    ("conductor", v::CONDUCTORS),
+    ("owner", v::OWNER),
+    ("lessee", v::LESSEE),
+    ("shard", v::SHARD),
+    ("sharded", v::SHARD),
+    ("include_children", v::PARENT_NODE),
+    ("parent_node", v::PARENT_NODE),
+    ("instance_name", v::INSTANCE_NAME),
+];
+
+/// `GET /v1/nodes`
+pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    let args = call.query.clone();
+    args.only(&[FILTERS, &["fields", "detail"]].concat())?;
+    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT)?;
+    page(&call, &args, &chosen, "nodes").await
+}
+
+/// `GET /v1/nodes/detail`
+pub async fn detail(call: Call) -> Result<Reply, ApiError> {
+    let args = call.query.clone();
+    args.only(FILTERS)?;
+    page(&call, &args, &Chosen::All, "nodes/detail").await
+}
+
+async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
+    let page = Page::read(call, args, FIELDS, NodeQuery::SORT_COLUMNS)?;
+    let mut query = query(call, args)?;
+    query.sort = Some(page.sort);
+    query.direction = page.direction;
+    query.limit = page.limit;
+    query.marker = page.marker;
+    if let Some(marker) = page.marker {
+        // A marker that isn't there would start the list anew.
+        call.find_node(&marker.to_string()).await?;
+    }
+    let conductor = call.state.conductor.hostname();
+    let rows = if args.text("conductor")?.is_some_and(|host| host != conductor) {
+        Vec::new()
+    } else {
+        call.state.store.nodes(&query).await?
+    };
+    let mut repeated = Vec::new();
+    for name in ["associated", "maintenance", "retired"] {
+        if args.boolean(name)? == Some(true) {
+            repeated.push((name, true));
+        }
+    }
+    if let Some(detail) = args.boolean("detail")? {
+        repeated.push(("detail", detail));
+    }
+    let next = if args.uuid("instance_uuid")?.is_some() {
+        None
+    } else {
+        page.next(call, url, chosen, &repeated, rows.len(), rows.last().map(|row| row.node.uuid))
+    };
+    let context = Context { version: call.version, chosen, base_url: &call.base_url, conductor };
+    Reply::json(&NodeList { rows: &rows, context: &context, next })
+}
+
+struct NodeList<'a> {
+    rows: &'a [NodeRow],
+    context: &'a Context<'a>,
+    next: Option<String>,
+}
+
+struct Rows<'a>(&'a NodeList<'a>);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.0.rows.len()))?;
+        for row in self.0.rows {
+            seq.serialize_element(&NodeView::of(row, self.0.context))?;
+        }
+        seq.end()
+    }
+}
+
+impl Serialize for NodeList<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("nodes", &Rows(self))?;
+        if let Some(next) = &self.next {
+            map.serialize_entry("next", next)?;
+        }
+        map.end()
+    }
+}
+
+fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
+    let mut query = NodeQuery::default();
+    if let Some(state) = args.text("provision_state")? {
+        if !call.version.has(v::PROVISION_STATE_FILTER) {
+            return Err(ApiError::not_acceptable());
+        }
+        if state.parse::<ProvisionState>().is_err() {
+            return Err(ApiError::invalid(format!(
+                "Provision state \"{}\" is not valid",
+                display(&state.into())
+            )));
+        }
+        query.equal.push(("provision_state", state.to_owned()));
+    }
+    for (name, since) in FILTER_VERSIONS {
+        if args.value(name).is_some() && !call.version.has(*since) {
+            return Err(ApiError::needs(*since));
+        }
+    }
+    if let Some(fault) = args.text("fault")?
+        && fault.parse::<Fault>().is_err()
+    {
+        let valid: Vec<_> = Fault::ALL.iter().map(|fault| format!("'{fault}'")).collect();
+        return Err(ApiError::invalid(format!(
+            "Unrecognized fault \"{}\" is specified, allowed faults are ({})",
+            display(&fault.into()),
+            valid.join(", ")
+        )));
+    }
+    for name in [
+        "driver",
+        "resource_class",
+        "fault",
+        "conductor_group",
+        "owner",
+        "lessee",
+        "parent_node",
+        "instance_name",
+    ] {
+        if let Some(value) = args.text(name)? {
+            query.equal.push((name, value.to_owned()));
+        }
+    }
+    for name in ["chassis_uuid", "instance_uuid"] {
+        if let Some(value) = args.uuid(name)? {
+            query.equal.push((name, value.to_string()));
+        }
+    }
+    query.associated = args.boolean("associated")?;
+    query.maintenance = args.boolean("maintenance")?;
+    query.retired = args.boolean("retired")?;
+    query.sharded = args.boolean("sharded")?;
+    query.shards = args.list("shard")?.unwrap_or_default();
+    query.description_contains = args.text("description_contains")?.map(str::to_owned);
+    query.project = args.text("project")?.map(str::to_owned);
+    query.include_children = args.boolean("include_children")?.unwrap_or(false);
+    Ok(query)
+}

@@ -1,0 +1,121 @@
+//! One node: show, delete, children.
+
+use super::fields::Chosen;
+use super::node_fields::{Context, FIELDS, NodeView};
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::limits::{LOCK_PAUSE, LOCK_TRIES};
+use model::node::Node;
+use model::state::ProvisionState;
+use serde_json::json;
+use store::{NodeQuery, StoreError};
+
+/// `GET /v1/nodes/{node}`
+pub async fn show(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&["fields"])?;
+    let row = call.node().await?;
+    let chosen = Chosen::of_one(&call.query, call.version, FIELDS)?;
+    let context = Context {
+        version: call.version,
+        chosen: &chosen,
+        base_url: &call.base_url,
+        conductor: call.state.conductor.hostname(),
+    };
+    Reply::json(&NodeView::of(&row, &context))
+}
+
+/// A whole node as the answer to a change; nobody holds it then.
+pub fn whole(call: &Call, node: &Node) -> Result<Reply, ApiError> {
+    let context = Context {
+        version: call.version,
+        chosen: &Chosen::All,
+        base_url: &call.base_url,
+        conductor: call.state.conductor.hostname(),
+    };
+    Reply::json(&NodeView { node, reservation: None, context: &context })
+}
+
+/// `DELETE /v1/nodes/{node}`
+pub async fn delete(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let uuid = call.node().await?.node.uuid;
+    let available = call.state.settings.allow_deleting_available_nodes;
+    let mut tries = 1;
+    loop {
+        let deleted = call
+            .state
+            .store
+            .delete_node(uuid, call.now(), |node| deletable(node, available).map_err(DeleteError::Refused));
+        match deleted.await {
+            Ok(()) => return Ok(Reply::empty()),
+            Err(DeleteError::Store(StoreError::Locked { .. })) if tries < LOCK_TRIES => {
+                tries += 1;
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Err(DeleteError::Store(error)) => return Err(error.into()),
+            Err(DeleteError::Refused(error)) => return Err(error),
+        }
+    }
+}
+
+enum DeleteError {
+    Refused(ApiError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for DeleteError {
+    fn from(error: StoreError) -> Self {
+        DeleteError::Store(error)
+    }
+}
+
+/// May the node go? In maintenance always, unless it is protected.
+fn deletable(node: &Node, available: bool) -> Result<(), ApiError> {
+    let uuid = node.uuid;
+    if let Some(instance) = &node.instance_uuid
+        && !node.maintenance
+    {
+        return Err(ApiError::conflict(format!("Node {uuid} is associated with instance {instance}.")));
+    }
+    if node.protected {
+        return Err(ApiError::forbidden(format!(
+            "Node {uuid} is protected and cannot be undeployed, rebuilt or deleted"
+        )));
+    }
+    let mut allowed = vec![ProvisionState::Enroll, ProvisionState::Manageable, ProvisionState::AdoptFailed];
+    if available {
+        allowed.push(ProvisionState::Available);
+    }
+    if !node.maintenance && !allowed.contains(&node.provision_state) {
+        let allowed: Vec<_> = allowed.iter().map(|state| format!("'{state}'")).collect();
+        return Err(ApiError::conflict(format!(
+            "Can not delete node \"{uuid}\" while it is in provision state \"{}\". Valid provision states to perform deletion \
+             are: \"({})\", or set the node into maintenance mode",
+            node.provision_state,
+            allowed.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// `GET /v1/nodes/{node}/children`
+pub async fn children(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let uuid = call.node().await?.node.uuid;
+    let mut query = NodeQuery {
+        equal: vec![("parent_node", uuid.to_string())],
+        limit: call.state.settings.max_limit,
+        ..NodeQuery::default()
+    };
+    let mut children = Vec::new();
+    loop {
+        let rows = call.state.store.nodes(&query).await?;
+        let Some(last) = rows.last() else { break };
+        query.marker = Some(last.node.uuid);
+        children.extend(rows.iter().map(|row| row.node.uuid));
+    }
+    Reply::json(&json!({
+        "children": children,
+        "links": {"href": call.url(&format!("nodes?parent_node={uuid}")), "rel": "children"},
+    }))
+}

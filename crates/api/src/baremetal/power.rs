@@ -1,0 +1,46 @@
+//! `PUT /v1/nodes/{node}/states/power`
+
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::wording::display;
+use conductor::PowerRequest;
+use model::node::PowerTarget;
+use model::state::ProvisionState;
+use model::version::SOFT_POWER;
+
+/// Records the wish; the conductor carries it out.
+pub async fn set(call: Call) -> Result<Reply, ApiError> {
+    let args = call.arguments()?;
+    args.only(&["target", "timeout"])?;
+    args.require("target")?;
+    let target = args.text("target")?.unwrap_or("None");
+    let timeout = args.integer("timeout")?;
+    let node = call.node().await?.node;
+    let ident = call.parameter("node");
+    let soft = matches!(target, "soft rebooting" | "soft power off");
+    if (soft || timeout.is_some_and(|timeout| timeout != 0)) && !call.version.has(SOFT_POWER) {
+        return Err(ApiError::not_acceptable());
+    }
+    let timeout_seconds = match timeout.map(u64::try_from) {
+        None => None,
+        Some(Ok(seconds)) if seconds >= 1 => Some(seconds),
+        Some(_) => return Err(ApiError::invalid("timeout has to be positive integer")),
+    };
+    let refuse = |state: &str| {
+        Err(ApiError::invalid(format!(
+            "The requested action \"{}\" can not be performed on node \"{ident}\" while it is in state \"{state}\".",
+            display(&target.into())
+        )))
+    };
+    let Ok(parsed) = target.parse::<PowerTarget>() else {
+        return refuse(node.power_state.map_or("None", |state| state.as_str()));
+    };
+    if matches!(node.provision_state, ProvisionState::CleanWait | ProvisionState::Cleaning) {
+        return refuse(node.provision_state.as_str());
+    }
+    if node.disable_power_off && matches!(parsed, PowerTarget::Off | PowerTarget::SoftOff) {
+        return Err(ApiError::conflict(format!("Failed to set node power state to {parsed}.")));
+    }
+    call.state.conductor.power(node.uuid, PowerRequest { target: parsed, timeout_seconds }).await?;
+    Ok(Reply::empty().at(call.url(&format!("nodes/{ident}/states"))))
+}

@@ -1,0 +1,418 @@
+//! `PUT /v1/nodes/{node}/states/provision`: a verb, and what comes with it.
+//!
+//! Here is what depends on the microversion and on the body's form. What depends on the node (protection, maintenance, validation,
+//! the config drive) is the conductor's; only the state table is looked at before, since its refusal goes first by contract.
+
+use crate::args::Args;
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::limits::STEPS;
+use crate::wording::{display, repr, repr_text};
+use conductor::ProvisionRequest;
+use model::Secret;
+use model::state::{Event, ProvisionState};
+use model::step::Step;
+use model::version::{self as v, Microversion};
+use serde_json::{Map, Value};
+use store::NodeRow;
+
+const ARGUMENTS: &[&str] = &[
+    "target",
+    "configdrive",
+    "clean_steps",
+    "deploy_steps",
+    "rescue_password",
+    "disable_ramdisk",
+    "service_steps",
+    "runbook",
+];
+
+/// The microversions that verbs came with.
+const VERB_VERSIONS: &[(&str, Microversion)] = &[
+    ("manage", v::MANAGEABLE_STATE),
+    ("provide", v::MANAGEABLE_STATE),
+    ("inspect", v::INSPECT),
+    ("abort", v::ABORT),
+    ("clean", v::MANUAL_CLEAN),
+    ("adopt", v::ADOPT),
+    ("rescue", v::RESCUE),
+    ("unrescue", v::RESCUE),
+    ("deploy", v::DEPLOY_UNDEPLOY),
+    ("undeploy", v::DEPLOY_UNDEPLOY),
+];
+
+/// Verbs whose microversion is looked at after the state, as in Ironic.
+const LATE_VERB_VERSIONS: &[(&str, Microversion)] = &[("unhold", v::UNHOLD), ("service", v::SERVICE)];
+
+/// `PUT …/states/provision`
+pub async fn set(call: Call) -> Result<Reply, ApiError> {
+    let mut args = call.arguments()?;
+    args.only(ARGUMENTS)?;
+    args.require("target")?;
+    let target = args.text("target")?.unwrap_or("None").to_owned();
+    let disable_ramdisk = args.boolean("disable_ramdisk")?;
+    let rescue_password = args.text("rescue_password")?.map(str::to_owned);
+    let runbook = args.text("runbook")?.map(str::to_owned);
+    let lists = StepLists::read(&args)?;
+    let config_drive = read_config_drive(&mut args)?;
+    let row = call.node().await?;
+    check_versions(&target, VERB_VERSIONS, call.version)?;
+    let verb = check_table(&row, &target)?;
+    check_config_drive(verb, config_drive.as_ref(), call.version)?;
+    if let Some(runbook) = runbook {
+        if !call.version.has(v::RUNBOOKS) {
+            return Err(ApiError::not_acceptable());
+        }
+        return Err(ApiError::not_found(format!("Runbook {} could not be found.", display(&runbook.into()))));
+    }
+    check_disable_ramdisk(verb, disable_ramdisk, call.version)?;
+    lists.check(verb, call.version)?;
+    if rescue_password.is_some() && verb != Event::Rescue {
+        return Err(only_valid("rescue_password", "rescue"));
+    }
+    check_abort(verb, row.node.provision_state, call.version)?;
+    check_versions(&target, LATE_VERB_VERSIONS, call.version)?;
+    if verb == Event::Rescue && rescue_password.as_deref().is_none_or(|password| password.trim().is_empty()) {
+        return Err(ApiError::invalid(
+            "A non-empty \"rescue_password\" is required when setting target provision state to rescue",
+        ));
+    }
+    let request = ProvisionRequest {
+        verb,
+        config_drive,
+        steps: lists.steps(verb, &call.state.settings.disallowed_steps)?,
+        disable_ramdisk: disable_ramdisk.unwrap_or(false),
+        rescue_password: rescue_password.map(Secret::new),
+    };
+    call.state.conductor.provision(row.node.uuid, request).await?;
+    Ok(Reply::empty().at(call.url(&format!("nodes/{}/states", call.parameter("node")))))
+}
+
+fn check_versions(
+    target: &str,
+    table: &[(&str, Microversion)],
+    version: Microversion,
+) -> Result<(), ApiError> {
+    match table.iter().find(|(verb, _)| *verb == target) {
+        Some((_, since)) if !version.has(*since) => Err(ApiError::not_acceptable()),
+        _ => Ok(()),
+    }
+}
+
+/// The verb, if the state table has it for the node's state.
+fn check_table(row: &NodeRow, target: &str) -> Result<Event, ApiError> {
+    let node = &row.node;
+    if node.maintenance && matches!(target, "active" | "rebuild") {
+        return Err(ApiError::invalid(format!(
+            "The provisioning operation can't be performed on node {} because it's in maintenance mode.",
+            node.uuid
+        )));
+    }
+    let verb = Event::from_target(target).filter(|verb| node.provision_state.apply(*verb).is_ok());
+    if let Some(verb) = verb {
+        return Ok(verb);
+    }
+    if let Some(holder) = &row.reservation {
+        return Err(ApiError::locked(&node.uuid.to_string(), holder));
+    }
+    Err(ApiError::invalid(format!(
+        "The requested action \"{}\" can not be performed on node \"{}\" while it is in state \"{}\".",
+        display(&target.into()),
+        node.uuid,
+        node.provision_state
+    )))
+}
+
+fn only_valid(what: &str, target: &str) -> ApiError {
+    ApiError::invalid(format!("\"{what}\" is only valid when setting target provision state to {target}"))
+}
+
+/// A config drive as a client sends it; `{}` and `""` mean none.
+fn read_config_drive(args: &mut Args) -> Result<Option<Value>, ApiError> {
+    match args.take("configdrive") {
+        None => Ok(None),
+        Some(Value::Object(map)) if map.is_empty() => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(value @ (Value::Object(_) | Value::String(_))) => Ok(Some(value)),
+        Some(other) => Err(ApiError::invalid(format!(
+            "Expected types <class 'NoneType'>, <class 'dict'>, <class 'str'> for configdrive: {}",
+            repr(&other)
+        ))),
+    }
+}
+
+fn check_config_drive(verb: Event, drive: Option<&Value>, version: Microversion) -> Result<(), ApiError> {
+    let Some(drive) = drive else { return Ok(()) };
+    let rebuilds = version.has(v::REBUILD_CONFIGDRIVE);
+    if verb != Event::Deploy && !(rebuilds && verb == Event::Rebuild) {
+        return Err(ApiError::invalid(format!(
+            "Adding a config drive is only supported when setting provision state to {}",
+            if rebuilds { "active, rebuild" } else { "active" }
+        )));
+    }
+    match drive {
+        Value::Object(map) => check_config_drive_object(map, version),
+        Value::String(text) => {
+            let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\n\r\t ".contains(&byte);
+            if text.contains("://") || text.bytes().all(base64) {
+                return Ok(());
+            }
+            Err(ApiError::invalid(
+                "Invalid configdrive format: it is neither a JSON, nor a URL, nor a base64 string",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_config_drive_object(map: &Map<String, Value>, version: Microversion) -> Result<(), ApiError> {
+    for (key, value) in map {
+        let fits = match key.as_str() {
+            "meta_data" | "network_data" | "vendor_data" => value.is_object(),
+            "user_data" => value.is_object() || value.is_array() || value.is_string() || value.is_null(),
+            _ => false,
+        };
+        if !fits {
+            return Err(ApiError::invalid(format!(
+                "Invalid configdrive format: {} is not valid under any of the given schemas. It has the keys meta_data, \
+                 network_data and vendor_data (objects) and user_data (a text, an object or a list)",
+                repr_text(key)
+            )));
+        }
+    }
+    let since = |what: &str, version: Microversion| {
+        Err(ApiError::invalid(format!("{what} is only supported starting with API version {version}")))
+    };
+    if !version.has(v::CONFIGDRIVE_OBJECT) {
+        return since("Providing a JSON object for configdrive", v::CONFIGDRIVE_OBJECT);
+    }
+    if map.contains_key("vendor_data") && !version.has(v::CONFIGDRIVE_VENDOR_DATA) {
+        return since("Providing vendor_data in configdrive", v::CONFIGDRIVE_VENDOR_DATA);
+    }
+    Ok(())
+}
+
+fn check_disable_ramdisk(verb: Event, wish: Option<bool>, version: Microversion) -> Result<(), ApiError> {
+    if wish.is_none() {
+        return Ok(());
+    }
+    let since = match verb {
+        Event::Clean => v::CLEAN_DISABLE_RAMDISK,
+        Event::Service => v::SERVICE_DISABLE_RAMDISK,
+        _ => {
+            return Err(ApiError::invalid(
+                "disable_ramdisk is supported only with manual cleaning or servicing",
+            ));
+        }
+    };
+    if version.has(since) {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            axum::http::StatusCode::NOT_ACCEPTABLE,
+            "disable_ramdisk is not acceptable in this API version",
+        ))
+    }
+}
+
+fn check_abort(verb: Event, state: ProvisionState, version: Microversion) -> Result<(), ApiError> {
+    let since = match state {
+        ProvisionState::InspectWait => v::INSPECT_ABORT,
+        ProvisionState::DeployWait => v::DEPLOY_ABORT,
+        _ => return Ok(()),
+    };
+    if verb == Event::Abort && !version.has(since) { Err(ApiError::not_acceptable()) } else { Ok(()) }
+}
+
+/// The three lists of steps that a body may carry; an empty list counts as none.
+struct StepLists {
+    clean: Option<Vec<Value>>,
+    deploy: Option<Vec<Value>>,
+    service: Option<Vec<Value>>,
+}
+
+impl StepLists {
+    fn read(args: &Args) -> Result<Self, ApiError> {
+        let list = |name: &str| match args.value(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) if items.len() > STEPS => Err(ApiError::invalid(format!(
+                "Invalid {name}: {} steps are too many, at most {STEPS} are taken",
+                items.len()
+            ))),
+            Some(Value::Array(items)) => Ok(Some(items.clone()).filter(|items| !items.is_empty())),
+            Some(other) => Err(ApiError::invalid(format!(
+                "Expected types <class 'NoneType'>, <class 'list'> for {name}: {}",
+                repr(other)
+            ))),
+        };
+        Ok(Self {
+            clean: list("clean_steps")?,
+            deploy: list("deploy_steps")?,
+            service: list("service_steps")?,
+        })
+    }
+
+    /// Does each list go with the verb?
+    fn check(&self, verb: Event, version: Microversion) -> Result<(), ApiError> {
+        if self.clean.is_some() && verb != Event::Clean {
+            return Err(only_valid("clean_steps", "clean"));
+        }
+        if self.deploy.is_some() {
+            if !version.has(v::DEPLOY_STEPS) {
+                return Err(ApiError::needs(v::DEPLOY_STEPS));
+            }
+            if !matches!(verb, Event::Deploy | Event::Rebuild) {
+                return Err(only_valid("deploy_steps", "active or rebuild"));
+            }
+        }
+        if self.service.is_some() && verb != Event::Service {
+            return Err(only_valid("service_steps", "service"));
+        }
+        Ok(())
+    }
+
+    /// The steps of the verb, parsed.
+    fn steps(self, verb: Event, disallowed: &[String]) -> Result<Option<Vec<Step>>, ApiError> {
+        let (kind, list, required) = match verb {
+            Event::Clean => ("clean", self.clean, true),
+            Event::Service => ("service", self.service, true),
+            _ => ("deploy", self.deploy, false),
+        };
+        let Some(list) = list else {
+            return if required {
+                Err(ApiError::invalid(format!(
+                    "\"{kind}_steps\" is required when setting target provision state to {kind}"
+                )))
+            } else {
+                Ok(None)
+            };
+        };
+        let mut steps = Vec::with_capacity(list.len());
+        for item in list {
+            let step = read_step(item, kind)
+                .map_err(|reason| ApiError::invalid(format!("Invalid {kind}_steps: {reason}")))?;
+            if disallowed.contains(&step.full_name()) {
+                return Err(ApiError::invalid(format!(
+                    "{kind} step '{}' is not allowed. Disallowed by operator configuration [api]disallow_{kind}_steps.",
+                    step.full_name()
+                )));
+            }
+            steps.push(step);
+        }
+        Ok(Some(steps))
+    }
+}
+
+/// Interfaces that have steps.
+const STEP_INTERFACES: &[&str] = &["vendor", "power", "management", "firmware", "deploy", "bios", "raid"];
+
+/// Reads one step; the error is what is wrong with it.
+fn read_step(item: Value, kind: &str) -> Result<Step, String> {
+    let Value::Object(mut map) = item else {
+        return Err(format!("{} is not of type 'object'", repr(&item)));
+    };
+    let required: &[&str] =
+        if kind == "deploy" { &["interface", "step", "args", "priority"] } else { &["interface", "step"] };
+    if let Some(missing) = required.iter().find(|key| !map.contains_key(**key)) {
+        return Err(format!("'{missing}' is a required property"));
+    }
+    let known: &[&str] = if kind == "deploy" {
+        required
+    } else {
+        &["interface", "step", "args", "order", "execute_on_child_nodes", "limit_child_node_execution"]
+    };
+    if let Some(key) = map.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(format!("Additional properties are not allowed ({} was unexpected)", repr_text(key)));
+    }
+    let interface = match map.get("interface") {
+        Some(Value::String(name)) if STEP_INTERFACES.contains(&name.as_str()) => name.clone(),
+        other => {
+            return Err(format!(
+                "{} is not one of ['{}']",
+                repr(other.unwrap_or(&Value::Null)),
+                STEP_INTERFACES.join("', '")
+            ));
+        }
+    };
+    let step = match map.get("step") {
+        Some(Value::String(name)) if !name.is_empty() => name.clone(),
+        Some(Value::String(_)) => return Err("'' should be non-empty".to_owned()),
+        other => return Err(format!("{} is not of type 'string'", repr(other.unwrap_or(&Value::Null)))),
+    };
+    let args = match map.remove("args") {
+        None => Map::new(),
+        Some(Value::Object(args)) => args,
+        Some(other) => return Err(format!("{} is not of type 'object'", repr(&other))),
+    };
+    if map.get("execute_on_child_nodes").is_some_and(|value| value != &Value::Bool(false)) {
+        return Err(format!(
+            "step {} asks for execute_on_child_nodes, which this version of Billet does not do; send the steps to each child",
+            repr_text(&step)
+        ));
+    }
+    let priority = match map.get("priority") {
+        None => 0,
+        Some(value) => {
+            number(value).ok_or_else(|| format!("{} is not a priority of 0 or more", repr(value)))?
+        }
+    };
+    if let Some(order) = map.get("order")
+        && number(order).is_none()
+    {
+        return Err(format!("{} is not an order of 0 or more", repr(order)));
+    }
+    let mut parsed = Step::core(&interface, &step, priority);
+    parsed.args = args;
+    Ok(parsed)
+}
+
+/// An integer of 0 or more, also as digits in a text.
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().filter(|number| *number >= 0),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn steps_are_checked_by_kind() {
+        let good = json!({"interface": "deploy", "step": "erase_devices_metadata", "args": {"x": 1}});
+        assert_eq!(read_step(good.clone(), "clean").unwrap().full_name(), "deploy.erase_devices_metadata");
+        assert_eq!(read_step(good, "deploy").unwrap_err(), "'priority' is a required property");
+        let deploy = json!({"interface": "raid", "step": "x", "args": {}, "priority": "80"});
+        assert_eq!(read_step(deploy, "deploy").unwrap().priority, 80);
+        for bad in [
+            json!("x"),
+            json!({"interface": "deploy"}),
+            json!({"interface": "network", "step": "x"}),
+            json!({"interface": "deploy", "step": ""}),
+            json!({"interface": "deploy", "step": 1}),
+            json!({"interface": "deploy", "step": "x", "args": []}),
+            json!({"interface": "deploy", "step": "x", "extra": 1}),
+            json!({"interface": "deploy", "step": "x", "order": -1}),
+        ] {
+            assert!(read_step(bad.clone(), "clean").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn config_drives_follow_the_microversion() {
+        let at = |minor| Microversion::new(minor).unwrap();
+        let object = json!({"meta_data": {}, "user_data": "x"});
+        assert!(check_config_drive(Event::Deploy, Some(&object), at(56)).is_ok());
+        assert!(check_config_drive(Event::Deploy, Some(&object), at(55)).is_err());
+        assert!(check_config_drive(Event::Deploy, Some(&json!({"vendor_data": {}})), at(58)).is_err());
+        assert!(check_config_drive(Event::Rebuild, Some(&json!("aGk=")), at(34)).is_err());
+        assert!(check_config_drive(Event::Rebuild, Some(&json!("aGk=")), at(35)).is_ok());
+        assert!(check_config_drive(Event::Deploy, Some(&json!("http://x/y")), at(1)).is_ok());
+        assert!(check_config_drive(Event::Deploy, Some(&json!("{not base64}")), at(1)).is_err());
+        assert!(check_config_drive(Event::Manage, Some(&json!("aGk=")), at(56)).is_err());
+        assert!(check_config_drive(Event::Deploy, Some(&json!({"other": {}})), at(115)).is_err());
+    }
+}

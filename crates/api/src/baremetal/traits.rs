@@ -1,0 +1,161 @@
+//! `/v1/nodes/{node}/traits`
+
+use super::schema::check_keys;
+use crate::args::object;
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::limits::TRAITS;
+use crate::wording::{repr, repr_text};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// The names of os-traits, one a line, sorted.
+const STANDARD: &str = include_str!("standard_traits.txt");
+
+/// Is it a standard trait, or `CUSTOM_` and capitals, digits, underscores?
+pub fn is_trait(name: &str) -> bool {
+    if name.is_empty() || name.len() > 255 {
+        return false;
+    }
+    if let Some(rest) = name.strip_prefix("CUSTOM_") {
+        let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        return !rest.is_empty() && rest.bytes().all(fits);
+    }
+    STANDARD.lines().any(|line| line == name)
+}
+
+fn check_trait(what: &str, name: &str) -> Result<(), ApiError> {
+    if is_trait(name) {
+        return Ok(());
+    }
+    let shown = repr_text(name);
+    Err(ApiError::invalid(format!(
+        "Schema error for {what}: {shown} is not valid under any of the given schemas. Possible root cause: {shown} does not \
+         match '^CUSTOM_[A-Z0-9_]+$'"
+    )))
+}
+
+/// `GET …/traits`
+pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    Reply::json(&json!({"traits": call.node().await?.node.traits}))
+}
+
+/// `PUT …/traits {traits: […]}` replaces them all.
+pub async fn replace(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let body = object("body", call.json()?)?;
+    check_keys("body", &body, &["traits"])?;
+    let Some(list) = body.get("traits") else {
+        return Err(ApiError::invalid(
+            "A single node trait may be added via PUT /v1/nodes/<node identifier>/traits/<trait> with no body, or all node \
+             traits may be replaced via PUT /v1/nodes/<node identifier>/traits with the list of traits specified in the \
+             request body.",
+        ));
+    };
+    let Value::Array(list) = list else {
+        return Err(ApiError::invalid(format!(
+            "Schema error for body: {} is not of type 'array'",
+            repr(list)
+        )));
+    };
+    let mut traits = BTreeSet::new();
+    for item in list {
+        let Value::String(name) = item else {
+            return Err(ApiError::invalid(format!(
+                "Schema error for body: {} is not of type 'string'",
+                repr(item)
+            )));
+        };
+        check_trait("body", name)?;
+        traits.insert(name.clone());
+    }
+    let uuid = call.node().await?.node.uuid;
+    change(&call, uuid, |stored| {
+        stored.clone_from(&traits);
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::empty())
+}
+
+/// `DELETE …/traits`
+pub async fn clear(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let uuid = call.node().await?.node.uuid;
+    change(&call, uuid, |stored| {
+        stored.clear();
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::empty())
+}
+
+/// `PUT …/traits/{trait}`, without a body.
+pub async fn add(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let name = call.parameter("trait");
+    check_trait("trait", name)?;
+    if !call.body.is_empty() {
+        return Err(ApiError::invalid("No body should be provided when adding a trait"));
+    }
+    let uuid = call.node().await?.node.uuid;
+    change(&call, uuid, |stored| {
+        stored.insert(name.to_owned());
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::empty().at(call.url(&format!("nodes/{}/traits/{name}", call.parameter("node")))))
+}
+
+/// `DELETE …/traits/{trait}`
+pub async fn remove(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let name = call.parameter("trait");
+    let uuid = call.node().await?.node.uuid;
+    change(&call, uuid, |stored| {
+        if stored.remove(name) {
+            return Ok(());
+        }
+        let shown: String = name.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+        Err(ApiError::not_found(format!("Node {uuid} doesn't have a trait '{shown}'")))
+    })
+    .await?;
+    Ok(Reply::empty())
+}
+
+async fn change(
+    call: &Call,
+    uuid: Uuid,
+    edit_traits: impl Fn(&mut BTreeSet<String>) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
+    call.edit_node(uuid, |edit| {
+        edit_traits(&mut edit.node.traits)?;
+        let count = edit.node.traits.len();
+        if count > TRAITS {
+            return Err(ApiError::invalid(format!(
+                "Could not modify traits for node {uuid} as it would exceed the maximum number of traits per node \
+                 ({count} vs. {TRAITS})"
+            )));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traits_are_standard_or_custom() {
+        assert!(is_trait("HW_CPU_X86_VMX"));
+        assert!(is_trait("CUSTOM_GOLD_1"));
+        for bad in ["", "foo", "CUSTOM_", "CUSTOM_a", "HW_CPU_X86_VM", "HW_CPU_X86_VMX\n"] {
+            assert!(!is_trait(bad), "{bad:?}");
+        }
+        assert!(STANDARD.lines().is_sorted());
+    }
+}

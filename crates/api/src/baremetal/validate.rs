@@ -1,0 +1,45 @@
+//! `GET /v1/nodes/{node}/validate`: what each interface would object to.
+
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use model::version::NODE_NAME;
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+/// `GET /v1/nodes/{node}/validate`
+pub async fn validate(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&[])?;
+    let uuid = call.node().await?.node.uuid;
+    of(&call, uuid).await
+}
+
+/// `GET /v1/nodes/validate?node=` (or the older `node_uuid=`)
+pub async fn by_query(call: Call) -> Result<Reply, ApiError> {
+    call.query.only(&["node", "node_uuid"])?;
+    let by_uuid = call.query.uuid("node_uuid")?.map(|uuid| uuid.to_string());
+    let ident = match (by_uuid, call.query.uuid_or_name("node")?) {
+        (Some(uuid), _) => uuid,
+        (None, Some(ident)) => {
+            if crate::args::parse_uuid(ident).is_none() && !call.version.has(NODE_NAME) {
+                return Err(ApiError::not_acceptable());
+            }
+            ident.to_owned()
+        }
+        (None, None) => return Err(ApiError::invalid("Missing mandatory parameter: node")),
+    };
+    let uuid = call.find_node(&ident).await?.node.uuid;
+    of(&call, uuid).await
+}
+
+async fn of(call: &Call, uuid: Uuid) -> Result<Reply, ApiError> {
+    let mut interfaces = Map::new();
+    for row in call.state.conductor.validate(uuid).await? {
+        let shown = match row.reason {
+            // Where the result is true there is no reason at all.
+            None => json!({"result": true}),
+            Some(reason) => json!({"result": false, "reason": reason}),
+        };
+        interfaces.insert(row.interface.to_string(), shown);
+    }
+    Reply::json(&interfaces)
+}

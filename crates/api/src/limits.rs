@@ -1,0 +1,41 @@
+//! Every limit of the API in one place. Sizes in bytes.
+
+use std::time::Duration;
+
+/// A request's body (`[api] max_json_body_size`).
+pub const BODY_BYTES: usize = 1 << 20;
+/// The body of `PUT …/states/provision`: it carries config drives.
+pub const PROVISION_BODY_BYTES: usize = 64 << 20;
+/// Nesting of JSON (`[api] max_json_body_depth`).
+pub const JSON_DEPTH: usize = 25;
+/// A whole body must have come within this time.
+pub const BODY_TIME: Duration = Duration::from_secs(120);
+/// Arguments in a query.
+pub const QUERY_ARGUMENTS: usize = 64;
+/// Operations in one JSON patch.
+pub const PATCH_OPERATIONS: usize = 1000;
+/// Characters of a client's own value that an error repeats.
+pub const QUOTED_CHARACTERS: usize = 1000;
+/// Characters of a node's description.
+pub const DESCRIPTION_CHARACTERS: u32 = 4096;
+/// Traits of a node.
+pub const TRAITS: usize = 50;
+/// Steps that one request may carry.
+pub const STEPS: usize = 256;
+/// MAC addresses in a lookup.
+pub const LOOKUP_ADDRESSES: usize = 256;
+/// Events that one request for a node's log returns.
+pub const EVENTS: i64 = 10_000;
+/// A node that is locked for a moment is tried again for about this long before the client gets 409
+/// (`[conductor] node_locked_retry_attempts` × `_interval`).
+pub const LOCK_TRIES: u32 = 12;
+/// Time between those tries.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(250);
+/// A node is held at most so long while its ports are changed together.
+pub const CLAIM_TIME: Duration = Duration::from_secs(10);
+/// Passwords that are verified at once: each costs tens of milliseconds of a core.
+pub const PASSWORD_CHECKS: usize = 2;
+/// Right passwords that are remembered.
+pub const PASSWORD_CACHE: usize = 256;
+/// The password file is looked at again after this time.
+pub const PASSWORD_FILE_AGE: Duration = Duration::from_secs(2);

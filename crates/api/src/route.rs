@@ -1,0 +1,209 @@
+//! Routes as data: what a row says is what is served.
+
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use axum::http::{Method, StatusCode};
+use model::version::Microversion;
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a handler returns.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
+/// A handler.
+pub type Handler = fn(Call) -> HandlerFuture;
+
+/// Turns an `async fn(Call) -> Result<Reply, ApiError>` into a [`Handler`] that a `const` table can hold.
+#[macro_export]
+macro_rules! handler {
+    ($function:path) => {
+        |call| Box::pin($function(call))
+    };
+}
+
+/// HTTP methods that routes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Read; also answers HEAD.
+    Get,
+    /// Create or trigger.
+    Post,
+    /// Set.
+    Put,
+    /// Change in part.
+    Patch,
+    /// Remove.
+    Delete,
+}
+
+impl Verb {
+    /// The verb of a request's method.
+    pub fn of(method: &Method) -> Option<Self> {
+        match method.as_str() {
+            "GET" | "HEAD" => Some(Verb::Get),
+            "POST" => Some(Verb::Post),
+            "PUT" => Some(Verb::Put),
+            "PATCH" => Some(Verb::Patch),
+            "DELETE" => Some(Verb::Delete),
+            _ => None,
+        }
+    }
+
+    /// The method's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Patch => "PATCH",
+            Verb::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who a router is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Operators and tenants: everything.
+    Operator,
+    /// Ramdisks on the provisioning network: only rows that say so.
+    Ramdisk,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Method.
+    pub verb: Verb,
+    /// Path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// The microversion that it came with.
+    pub since: Microversion,
+    /// Status below that microversion.
+    pub below: StatusCode,
+    /// Status of success.
+    pub success: StatusCode,
+    /// Ironic's name of the policy that guards it.
+    pub policy: &'static str,
+    /// Open to everybody, whatever the policy.
+    pub public: bool,
+    /// Served to ramdisks too.
+    pub ramdisk: bool,
+    /// Largest body, in bytes.
+    pub body_limit: usize,
+    /// What serves it.
+    pub handler: Handler,
+}
+
+impl Route {
+    /// A guarded route that has always been there and answers 200.
+    pub const fn new(verb: Verb, path: &'static str, policy: &'static str, handler: Handler) -> Self {
+        Self {
+            verb,
+            path,
+            since: model::version::BASE,
+            below: StatusCode::NOT_FOUND,
+            success: StatusCode::OK,
+            policy,
+            public: false,
+            ramdisk: false,
+            body_limit: crate::limits::BODY_BYTES,
+            handler,
+        }
+    }
+
+    /// Came with a microversion; 404 below.
+    pub const fn since(mut self, version: Microversion) -> Self {
+        self.since = version;
+        self
+    }
+
+    /// Answers this status.
+    pub const fn success(mut self, status: StatusCode) -> Self {
+        self.success = status;
+        self
+    }
+
+    /// Needs no authentication.
+    pub const fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// Served to ramdisks too.
+    pub const fn ramdisk(mut self) -> Self {
+        self.ramdisk = true;
+        self
+    }
+
+    /// Takes bodies of this size.
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Does the bare-metal API's microversion apply?
+    pub fn is_versioned(&self) -> bool {
+        self.path == "/v1" || self.path.starts_with("/v1/")
+    }
+
+    /// The values of the path's `{…}` in order, if the path fits.
+    fn fits(&self, segments: &[String]) -> Option<Vec<(&'static str, String)>> {
+        let mut own = self.path.split('/').filter(|segment| !segment.is_empty());
+        let mut parameters = Vec::new();
+        for segment in segments {
+            let pattern = own.next()?;
+            match pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                Some(name) => parameters.push((name, segment.clone())),
+                None if pattern == segment => {}
+                None => return None,
+            }
+        }
+        own.next().is_none().then_some(parameters)
+    }
+}
+
+/// A table of routes. Where two rows fit, the first counts: put literal paths before those with `{…}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Table(pub &'static [Route]);
+
+/// Outcome of a look-up.
+#[derive(Debug)]
+pub enum Found {
+    /// A row and the values of its path.
+    Route(&'static Route, Vec<(&'static str, String)>),
+    /// The path is known, the method isn't; these are allowed.
+    OtherMethod(String),
+    /// No such path.
+    Nothing,
+}
+
+impl Table {
+    /// Finds the row for a method and a path's decoded segments.
+    pub fn find(&self, verb: Option<Verb>, segments: &[String], audience: Audience) -> Found {
+        let mut allowed: Vec<&str> = Vec::new();
+        for route in self.0 {
+            if audience == Audience::Ramdisk && !route.ramdisk {
+                continue;
+            }
+            if let Some(parameters) = route.fits(segments) {
+                if Some(route.verb) == verb {
+                    return Found::Route(route, parameters);
+                }
+                allowed.push(route.verb.as_str());
+            }
+        }
+        if allowed.is_empty() {
+            return Found::Nothing;
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        Found::OtherMethod(allowed.join(", "))
+    }
+
+    /// Is `name` a collection right below `/v1`? Ironic serves those without the `/v1` too.
+    pub fn is_collection(&self, name: &str) -> bool {
+        self.0.iter().any(|route| {
+            route.path.strip_prefix("/v1/").is_some_and(|rest| rest.split('/').next() == Some(name))
+        })
+    }
+}

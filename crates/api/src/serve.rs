@@ -1,0 +1,195 @@
+//! The way of a request, from the socket to its handler and back.
+
+use crate::ApiState;
+use crate::args::Args;
+use crate::auth::Caller;
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::route::{Audience, Found, Route, Verb};
+use crate::{baremetal, body, versions};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use model::version::{Microversion, NO_DOT_JSON};
+use percent_encoding::percent_decode_str;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A router that serves every path from the route table.
+pub fn router(state: Arc<ApiState>, audience: Audience) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let state = Arc::clone(&state);
+        async move { answer(state, audience, request).await }
+    })
+}
+
+/// What is known of a request so far; headers of the answer are written from it.
+#[derive(Default)]
+struct Progress {
+    version: Option<Microversion>,
+}
+
+async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> Response {
+    let id = format!("req-{}", Uuid::new_v4());
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut progress = Progress::default();
+    let outcome = serve(&state, audience, request, &mut progress).await;
+    let mut response = match outcome {
+        Ok((route, reply)) => succeed(route, reply),
+        Err(error) => fail(&state, &error),
+    };
+    let headers = response.headers_mut();
+    versions::describe(headers, progress.version);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert("x-openstack-request-id", value.clone());
+        headers.insert("openstack-request-id", value);
+    }
+    let status = response.status();
+    if status.is_server_error() {
+        tracing::error!(%id, %method, %path, status = status.as_u16(), "request failed");
+    } else {
+        tracing::debug!(%id, %method, %path, status = status.as_u16(), "request");
+    }
+    response
+}
+
+async fn serve(
+    state: &Arc<ApiState>,
+    audience: Audience,
+    request: Request,
+    progress: &mut Progress,
+) -> Result<(&'static Route, Reply), ApiError> {
+    let (parts, body) = request.into_parts();
+    let requested = versions::requested(&parts.headers);
+    progress.version = requested.as_ref().ok().copied();
+    let (segments, json_suffix) = segments(parts.uri.path(), &parts.headers, progress.version)?;
+    let (route, parameters) = match baremetal::TABLE.find(Verb::of(&parts.method), &segments, audience) {
+        Found::Route(route, parameters) => (route, parameters),
+        Found::OtherMethod(allow) => {
+            return Err(ApiError {
+                allow: Some(allow),
+                ..ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+            });
+        }
+        Found::Nothing => {
+            return Err(ApiError::not_found(format!("Not Found: there is nothing at {}.", parts.uri.path())));
+        }
+    };
+    let version = match requested {
+        Ok(version) => version,
+        Err(_) if !route.is_versioned() => Microversion::MIN,
+        Err(error) => return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, error.to_string())),
+    };
+    let caller =
+        if route.public { Caller::default() } else { state.settings.auth.identify(&parts.headers).await? };
+    if !version.has(route.since) {
+        return Err(ApiError::new(
+            route.below,
+            match route.below {
+                StatusCode::NOT_ACCEPTABLE => "Request not acceptable.".to_owned(),
+                _ => format!(
+                    "Resource could not be found. It is there from API version {} on, and {version} was asked for.",
+                    route.since
+                ),
+            },
+        ));
+    }
+    let call = Call {
+        state: Arc::clone(state),
+        version,
+        caller,
+        parameters,
+        json_suffix,
+        query: Args::from_query(parts.uri.query().unwrap_or_default())?,
+        body: body::read(body, &parts.headers, route.body_limit).await?,
+        base_url: base_url(state, &parts.headers),
+    };
+    // A task of its own: a client that hangs up leaves no half-done work and no claim behind, and a defect in one handler
+    // costs one answer.
+    let reply = tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, path = route.path, "a handler ended without an answer");
+        Err(ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "A defect in Billet kept this request from being answered. The log has the details under this request's id.",
+        ))
+    })?;
+    Ok((route, reply))
+}
+
+/// The path's decoded segments, with Ironic's two habits: `/nodes` is `/v1/nodes`, and before 1.91 `.json` may follow.
+fn segments(
+    path: &str,
+    headers: &HeaderMap,
+    version: Option<Microversion>,
+) -> Result<(Vec<String>, bool), ApiError> {
+    let path = path.trim_end_matches('/');
+    let strips = versions::is_requested(headers) && version.is_some_and(|version| !version.has(NO_DOT_JSON));
+    let (path, json_suffix) = match path.strip_suffix(".json") {
+        Some(stem) if strips => (stem, true),
+        _ => (path, false),
+    };
+    let mut segments = Vec::new();
+    for segment in path.split('/').skip(1) {
+        let text = percent_decode_str(segment)
+            .decode_utf8()
+            .map_err(|_| ApiError::invalid("The path is not UTF-8 after percent-decoding."))?;
+        segments.push(text.into_owned());
+    }
+    if segments.first().is_some_and(|first| baremetal::TABLE.is_collection(first)) {
+        segments.insert(0, "v1".to_owned());
+    }
+    Ok((segments, json_suffix))
+}
+
+/// How links begin: as configured, else as the client called us.
+fn base_url(state: &ApiState, headers: &HeaderMap) -> String {
+    if let Some(url) = &state.settings.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .filter(|host| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+            !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
+        })
+        .unwrap_or("localhost");
+    format!("http://{host}")
+}
+
+fn succeed(route: &Route, reply: Reply) -> Response {
+    let (kind, body) = match (reply.json, reply.text) {
+        (Some(json), _) => (Some("application/json"), Body::from(json)),
+        (None, Some(text)) => (Some("text/plain; charset=utf-8"), Body::from(text)),
+        (None, None) => (None, Body::empty()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = reply.status.unwrap_or(route.success);
+    let headers = response.headers_mut();
+    if let Some(kind) = kind {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    if let Some(location) = reply.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn fail(state: &ApiState, error: &ApiError) -> Response {
+    let mut response = Response::new(Body::from(error.body().to_string()));
+    *response.status_mut() = error.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(allow) = error.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        headers.insert(header::ALLOW, allow);
+    }
+    if error.status == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = state.settings.auth.challenge()
+    {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
