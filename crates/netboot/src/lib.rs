@@ -35,6 +35,8 @@ mod tftp;
 pub use directory::{LeaseError, LeaseStore, MemoryLeases};
 pub use error::NetbootError;
 pub use flood::FloodLimits;
+/// A network and its prefix, as [`Network`] and [`Segment`] have it.
+pub use ipnet::Ipv4Net;
 pub use observation::{Client, Observation, Offer, Seen};
 pub use pool::{Grant, Pool, PoolError};
 pub use programs::{ProgramNames, Programs};

@@ -44,6 +44,9 @@ pub struct Config {
     /// Answer IPv6 router solicitations, so that iPXE does not wait for a router that is not there. What is sent names no
     /// router and no prefix. Turn it off where hosts must not see any advertisement from here.
     pub advertise: bool,
+    /// A segment whose ports can't be had is left out with a warning, and is not an error: for interfaces that were found
+    /// and not named, of which one may belong to another DHCP server, and for running without root.
+    pub may_leave_out: bool,
 }
 
 impl Config {
@@ -59,6 +62,7 @@ impl Config {
             lease: Duration::from_secs(3600),
             flood: FloodLimits::default(),
             advertise: true,
+            may_leave_out: false,
         }
     }
 }
@@ -111,6 +115,7 @@ impl Shared {
 /// The servers, bound and not yet running.
 pub struct Netboot {
     shared: Arc<Shared>,
+    segments: Vec<Segment>,
     dhcp: Vec<dhcp::Server>,
     tftp: Vec<tftp::Server>,
     advertisers: Vec<advertise::Advertiser>,
@@ -128,18 +133,35 @@ impl Netboot {
         source: Arc<dyn BootSource>,
         leases: Arc<dyn LeaseStore>,
     ) -> Result<Self, NetbootError> {
-        let directory = directory(&config)?;
+        let (directory, usable) = directory(&config)?;
         directory.restore(leases.leases().await?, Instant::now());
         let lease_seconds = u32::try_from(config.lease.as_secs()).unwrap_or(u32::MAX);
         let shared = Arc::new(Shared { source, leases, directory, programs: config.programs, lease_seconds });
-        let (mut dhcp, mut tftp, mut advertisers) = (Vec::new(), Vec::new(), Vec::new());
-        for segment in &config.segments {
+        let (mut segments, mut dhcp, mut tftp, mut advertisers) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for segment in &usable {
             let base_url = config
                 .base_url
                 .clone()
                 .unwrap_or_else(|| format!("http://{}:{}", segment.address, config.http_port));
-            dhcp.push(dhcp::Server::bind(segment.clone(), base_url, config.flood, shared.clone())?);
-            tftp.push(tftp::Server::bind(segment.clone(), shared.clone()).await?);
+            let bound = match dhcp::Server::bind(segment.clone(), base_url, config.flood, shared.clone()) {
+                Ok(server) => {
+                    tftp::Server::bind(segment.clone(), shared.clone()).await.map(|tftp| (server, tftp))
+                }
+                Err(error) => Err(error),
+            };
+            match bound {
+                Ok(servers) => {
+                    dhcp.push(servers.0);
+                    tftp.push(servers.1);
+                }
+                Err(error) if config.may_leave_out => {
+                    tracing::warn!(interface = &*segment.interface, %error, "no network boot on this interface");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            segments.push(segment.clone());
             if config.advertise {
                 match advertise::Advertiser::bind(segment.clone()) {
                     Ok(advertiser) => advertisers.push(advertiser),
@@ -151,7 +173,13 @@ impl Netboot {
                 }
             }
         }
-        Ok(Self { shared, dhcp, tftp, advertisers })
+        Ok(Self { shared, segments, dhcp, tftp, advertisers })
+    }
+
+    /// The segments that are served.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
     }
 
     /// The HTTP side, to be merged into the server that listens on `http_port`: `/boot/{mac}/…`. Served with
@@ -183,31 +211,87 @@ impl Netboot {
     }
 }
 
-/// The networks of all segments and relays, each with its pool.
-fn directory(config: &Config) -> Result<Directory, NetbootError> {
-    let own: BTreeSet<Ipv4Addr> = config.segments.iter().map(|s| s.address).collect();
-    let mut networks = config.networks.clone();
+/// The networks of all segments and relays, each with its pool, and the segments that have one.
+fn directory(config: &Config) -> Result<(Directory, Vec<Segment>), NetbootError> {
+    let mut networks: Vec<Network> = Vec::new();
+    for configured in &config.networks {
+        let network = Network { net: configured.net.trunc(), ..configured.clone() };
+        add(&mut networks, network)?;
+    }
+    let mut segments = Vec::new();
     for segment in &config.segments {
-        if !networks.iter().any(|n| n.net.contains(&segment.address)) {
-            networks.push(Network::upper_half(segment.network)?);
+        let has_network = networks.iter().any(|n| n.net == segment.network)
+            || config.networks.iter().any(|n| n.net.contains(&segment.address));
+        let added = if has_network {
+            Ok(())
+        } else {
+            Network::upper_half(segment.network).and_then(|network| add(&mut networks, network))
+        };
+        match added {
+            Ok(()) => segments.push(segment.clone()),
+            Err(error) if config.may_leave_out => {
+                tracing::warn!(interface = &*segment.interface, %error, "no network boot on this interface");
+            }
+            Err(error) => return Err(error),
         }
     }
-    for network in &mut networks {
-        network.net = network.net.trunc();
-    }
-    for (index, network) in networks.iter().enumerate() {
-        let overlaps =
-            |other: &&Network| other.net.contains(&network.net) || network.net.contains(&other.net);
-        if let Some(other) = networks[..index].iter().find(overlaps) {
-            return Err(NetbootError::Network {
-                network: network.net.to_string(),
-                reason: format!("it overlaps {}; serve one of the two, or change an address", other.net),
-            });
-        }
-    }
+    let own: BTreeSet<Ipv4Addr> = config.segments.iter().map(|s| s.address).collect();
     let pools = networks
         .iter()
         .map(|n| Pool::new(n, own.iter().copied(), config.lease))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Directory::new(networks, pools))
+    Ok((Directory::new(networks, pools), segments))
+}
+
+/// An address must not be two machines' in two networks, or TFTP could not tell who asks.
+fn add(networks: &mut Vec<Network>, network: Network) -> Result<(), NetbootError> {
+    let overlaps = |other: &&Network| other.net.contains(&network.net) || network.net.contains(&other.net);
+    if let Some(other) = networks.iter().find(overlaps) {
+        return Err(NetbootError::Network {
+            network: network.net.to_string(),
+            reason: format!("it overlaps {}; serve one of the two, or change an address", other.net),
+        });
+    }
+    networks.push(network);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::tests::programs;
+
+    fn segment(interface: &str, address: &str) -> Segment {
+        let net: ipnet::Ipv4Net = address.parse().unwrap();
+        Segment { interface: interface.into(), index: 1, address: net.addr(), network: net.trunc() }
+    }
+
+    fn served(config: &Config) -> Result<Vec<String>, NetbootError> {
+        directory(config).map(|(_, segments)| segments.iter().map(|s| s.interface.to_string()).collect())
+    }
+
+    #[test]
+    fn what_was_found_is_left_out_and_what_was_named_is_an_error() {
+        let segments = vec![
+            segment("br0", "10.77.0.1/24"),
+            segment("cloud0", "192.0.2.7/32"),
+            segment("eth0", "10.1.2.3/8"),
+            segment("eth1", "10.77.0.2/24"),
+        ];
+        let mut config = Config::new(segments, 6385, programs());
+        assert!(served(&config).unwrap_err().to_string().contains("192.0.2.7/32"));
+        config.may_leave_out = true;
+        assert_eq!(served(&config).unwrap(), ["br0", "eth1"]);
+    }
+
+    #[test]
+    fn configured_networks_must_not_overlap() {
+        let mut config = Config::new(vec![segment("br0", "10.77.0.1/24")], 6385, programs());
+        config.networks = ["10.88.0.0/16", "10.88.1.0/24"]
+            .map(|net| Network::upper_half(net.parse().unwrap()).unwrap())
+            .to_vec();
+        assert!(served(&config).unwrap_err().to_string().contains("overlaps"));
+        config.networks.pop();
+        assert_eq!(served(&config).unwrap(), ["br0"]);
+    }
 }

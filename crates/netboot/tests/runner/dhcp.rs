@@ -166,18 +166,22 @@ fn netns_a_port_in_use_is_said() {
     place.command("ip link add srv0 type veth peer name cli0");
     place.command("ip address add 10.99.0.1/24 dev srv0");
     place.command("ip link set srv0 up");
-    let text = place.run(|| {
+    let (text, left) = place.run(|| {
         let _other = UdpSocket::bind("0.0.0.0:67").unwrap();
         let dir = programs(10);
         let names =
             netboot::ProgramNames { directory: dir.path().into(), ..netboot::ProgramNames::default() };
         let segments = netboot::Segment::named(["srv0"]).unwrap();
-        let config = netboot::Config::new(segments, 6385, netboot::Programs::load(names).unwrap());
+        let mut config = netboot::Config::new(segments, 6385, netboot::Programs::load(names).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let source = Known::new([]);
-        let bound =
-            runtime.block_on(netboot::Netboot::bind(config, source, Arc::new(MemoryLeases::default())));
-        bound.err().map(|error| error.to_string()).unwrap_or_default()
+        let bind = |config| {
+            let leases = Arc::new(MemoryLeases::default());
+            runtime.block_on(netboot::Netboot::bind(config, Known::new([]), leases))
+        };
+        let refused = bind(config.clone()).err().map(|error| error.to_string()).unwrap_or_default();
+        config.may_leave_out = true;
+        (refused, bind(config).unwrap().segments().to_vec())
     });
     assert!(text.contains("DHCP") && text.contains("srv0") && text.contains("ss -lnup"), "{text}");
+    assert_eq!(left, []);
 }
