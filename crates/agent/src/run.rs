@@ -22,8 +22,11 @@ const LONGEST_ANSWER: usize = 4 << 20;
 const KNOWN_MINOR: u32 = 68;
 /// The lowest that today's Ironic still answers with what is needed (1.62: tokens).
 const LEAST_MINOR: u32 = 62;
-/// Heartbeats, forced or repeated after an error, are at least so far apart.
-const LEAST_INTERVAL: Duration = Duration::from_secs(5);
+/// Heartbeats are at least so far apart: one that comes at once after a short command finds the conductor done with the last.
+const LEAST_INTERVAL: Duration = Duration::from_millis(200);
+/// After a refused heartbeat (a conductor that holds the node answers 409) the next one comes after one second, two, four …
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(10);
 /// The ironic-python-agent release whose protocol this is, then the own one.
 const VERSION: &str = concat!("13.0.0+billet.", env!("CARGO_PKG_VERSION"));
 
@@ -263,9 +266,7 @@ fn heartbeat(api: &mut Api<'_>, uuid: &str, beat: &Heartbeat, timeout: Duration)
             return ending;
         }
         if *lock(&agent.is_forced) {
-            // A conductor that just got one is given time to digest it.
-            let soonest = last.map_or_else(Instant::now, |last| last + LEAST_INTERVAL.min(timeout / 4));
-            due = due.min(soonest);
+            due = due.min(last.map_or_else(Instant::now, |last| last + LEAST_INTERVAL));
         }
         let left = due.saturating_duration_since(Instant::now());
         if !left.is_zero() {
@@ -286,8 +287,8 @@ fn heartbeat(api: &mut Api<'_>, uuid: &str, beat: &Heartbeat, timeout: Duration)
                 if failures.is_power_of_two() {
                     say!("heartbeat: {error}");
                 }
-                *lock(&agent.is_forced) = false;
-                due = Instant::now() + LEAST_INTERVAL.min(timeout / 4).mul_f64(1.0 + fraction());
+                let retry = FIRST_RETRY * 2u32.saturating_pow(failures.min(8) - 1);
+                due = Instant::now() + retry.min(LAST_RETRY).min(timeout / 4).mul_f64(0.8 + 0.4 * fraction());
             }
         }
         last = Some(Instant::now());
