@@ -9,7 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused what a rack needs; run as root, outside a restricted container.
-    #[error("{what} was refused ({source}); a rack needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN, and /dev/net/tun")]
+    #[error(
+        "{what} was refused ({source}); a rack needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN, and /dev/net/tun"
+    )]
     Privilege {
         /// What was tried.
         what: String,

@@ -80,7 +80,8 @@ impl ImageServer {
     /// [`Error::Io`] when the address can't be had.
     pub async fn start(address: SocketAddr) -> Result<Self> {
         let at = address.to_string();
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(Error::io("listening on", &at))?;
+        let listener =
+            tokio::net::TcpListener::bind(address).await.map_err(Error::io("listening on", &at))?;
         let address = listener.local_addr().map_err(Error::io("listening on", &at))?;
         let files = Shared::default();
         let router = Router::new()
@@ -101,10 +102,12 @@ impl ImageServer {
     /// [`Error::Io`] when it can't be read.
     pub async fn add(&self, path: &Path) -> Result<String> {
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_string);
-        let name = name.ok_or_else(|| Error::Invalid(format!("{} has no name to serve it under", path.display())))?;
+        let name =
+            name.ok_or_else(|| Error::Invalid(format!("{} has no name to serve it under", path.display())))?;
         let owned = path.to_path_buf();
         let hashed = tokio::task::spawn_blocking(move || sha256(&owned)).await;
-        let sha256 = hashed.map_err(|error| Error::Invalid(format!("hashing {}: {error}", path.display())))??;
+        let sha256 =
+            hashed.map_err(|error| Error::Invalid(format!("hashing {}: {error}", path.display())))??;
         let served = Served { path: path.to_path_buf(), sha256, fault: None, requests: 0 };
         lock(&self.files).insert(name.clone(), served);
         Ok(self.url(&name))
@@ -195,7 +198,12 @@ async fn checksums(State(files): State<Shared>) -> String {
     })
 }
 
-async fn serve(State(files): State<Shared>, UrlPath(name): UrlPath<String>, method: Method, headers: HeaderMap) -> Response {
+async fn serve(
+    State(files): State<Shared>,
+    UrlPath(name): UrlPath<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     let Some(served) = lock(&files).get_mut(&name).map(|served| {
         served.requests += 1;
         served.clone()
@@ -214,7 +222,8 @@ async fn serve(State(files): State<Shared>, UrlPath(name): UrlPath<String>, meth
         Ok(data) => data.len(),
         Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     };
-    let range = match headers.get(RANGE).map(|value| parse_range(value.to_str().unwrap_or_default(), length)) {
+    let range = match headers.get(RANGE).map(|value| parse_range(value.to_str().unwrap_or_default(), length))
+    {
         None => None,
         Some(Some(range)) => Some(range),
         Some(None) => {
@@ -250,14 +259,18 @@ async fn serve(State(files): State<Shared>, UrlPath(name): UrlPath<String>, meth
         };
         body(file, end - start, cut, wrong)
     };
-    response.body(body).unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
+    response
+        .body(body)
+        .unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
 }
 
 /// Counts one use of a fault that is limited in number.
 fn use_up(files: &Shared, name: &str) {
     if let Some(served) = lock(files).get_mut(name) {
         match &mut served.fault {
-            Some(Fault::CutAfter { times, .. } | Fault::Unavailable { times }) => *times = times.saturating_sub(1),
+            Some(Fault::CutAfter { times, .. } | Fault::Unavailable { times }) => {
+                *times = times.saturating_sub(1)
+            }
             Some(Fault::WrongByte { .. }) | None => {}
         }
     }
@@ -308,20 +321,32 @@ mod tests {
         assert_eq!(parse_range("bytes=90-", 100), Some((90, 100)));
         assert_eq!(parse_range("bytes=90-1000", 100), Some((90, 100)));
         assert_eq!(parse_range("bytes=-10", 100), Some((90, 100)));
-        for bad in ["bytes=100-", "bytes=5-4", "bytes=0-1,5-6", "bytes=a-b", "lines=0-1", "bytes=-0", "bytes=0-18446744073709551615x"] {
+        for bad in [
+            "bytes=100-",
+            "bytes=5-4",
+            "bytes=0-1,5-6",
+            "bytes=a-b",
+            "lines=0-1",
+            "bytes=-0",
+            "bytes=0-18446744073709551615x",
+        ] {
             assert_eq!(parse_range(bad, 100), None, "{bad}");
         }
     }
 
     async fn get(server: &ImageServer, headers: &[(&str, &str)]) -> (StatusCode, Result<Vec<u8>, String>) {
         let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = hyper::Request::get("/disk.raw").header("host", "lab");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = sender.send_request(request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();
+        let response = sender
+            .send_request(request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap())
+            .await
+            .unwrap();
         let status = response.status();
         let body = http_body_util::BodyExt::collect(response.into_body()).await;
         (status, body.map(|body| body.to_bytes().to_vec()).map_err(|error| error.to_string()))
@@ -348,7 +373,14 @@ mod tests {
 
         server.set_fault("disk.raw", Some(Fault::WrongByte { offset: 700_000 })).unwrap();
         let (_, spoilt) = get(&server, &[("range", "bytes=600000-")]).await;
-        let differing: Vec<_> = spoilt.unwrap().iter().zip(&content[600_000..]).enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect();
+        let differing: Vec<_> = spoilt
+            .unwrap()
+            .iter()
+            .zip(&content[600_000..])
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .map(|(i, _)| i)
+            .collect();
         assert_eq!(differing, [100_000]);
 
         server.set_fault("disk.raw", Some(Fault::Unavailable { times: 1 })).unwrap();

@@ -104,8 +104,15 @@ pub fn test(name: &str, body: impl FnOnce()) {
         return body();
     }
     let program = std::env::args_os().next().unwrap_or_default();
-    let arguments = [program.as_os_str(), OsStr::new(name), OsStr::new("--exact"), OsStr::new("--nocapture"), OsStr::new("--include-ignored")];
-    let inner = Inner::start(&arguments.map(OsStr::to_os_string), Network::Own).unwrap_or_else(|error| panic!("test `{name}`: {error}"));
+    let arguments = [
+        program.as_os_str(),
+        OsStr::new(name),
+        OsStr::new("--exact"),
+        OsStr::new("--nocapture"),
+        OsStr::new("--include-ignored"),
+    ];
+    let inner = Inner::start(&arguments.map(OsStr::to_os_string), Network::Own)
+        .unwrap_or_else(|error| panic!("test `{name}`: {error}"));
     let code = inner.wait();
     state_dir::sweep();
     assert!(code == 0, "test `{name}` failed in its namespaces (exit status {code}); its output is above");
@@ -119,11 +126,15 @@ pub fn test(name: &str, body: impl FnOnce()) {
 pub fn join(pid: i32) -> Result<()> {
     let open = |kind: &str| {
         let path = format!("/proc/{pid}/ns/{kind}");
-        std::fs::File::open(&path).map_err(|error| Error::Invalid(format!("no rack runs as process {pid} ({path}: {error})")))
+        std::fs::File::open(&path)
+            .map_err(|error| Error::Invalid(format!("no rack runs as process {pid} ({path}: {error})")))
     };
     let directory = std::env::current_dir().map_err(Error::io("reading", "the working directory"))?;
-    let spaces =
-        [(open("net")?, CloneFlags::CLONE_NEWNET), (open("pid")?, CloneFlags::CLONE_NEWPID), (open("mnt")?, CloneFlags::CLONE_NEWNS)];
+    let spaces = [
+        (open("net")?, CloneFlags::CLONE_NEWNET),
+        (open("pid")?, CloneFlags::CLONE_NEWPID),
+        (open("mnt")?, CloneFlags::CLONE_NEWNS),
+    ];
     for (file, kind) in &spaces {
         setns(file.as_fd(), *kind).map_err(refused("joining the rack's namespaces"))?;
     }
@@ -142,7 +153,8 @@ impl Inner {
     fn start(arguments: &[OsString], network: Network) -> Result<Self> {
         let (watch, alive) = pipe2(OFlag::O_CLOEXEC).map_err(refused("making a pipe"))?;
         let text = |bytes: &[u8]| {
-            CString::new(bytes).map_err(|_| Error::Invalid("a command-line argument or variable holds a zero byte".into()))
+            CString::new(bytes)
+                .map_err(|_| Error::Invalid("a command-line argument or variable holds a zero byte".into()))
         };
         let argv = arguments.iter().map(|word| text(word.as_bytes())).collect::<Result<Vec<_>>>()?;
         let mut environment = Vec::new();
@@ -231,9 +243,11 @@ fn inherited_pipe() -> Option<OwnedFd> {
 fn settle(pipe: OwnedFd) -> Result<()> {
     // The /proc of outside is still mounted: it alone knows our number there.
     let outer = std::fs::read_link("/proc/self").map_err(Error::io("reading", "/proc/self"))?;
-    let outer: i32 = outer.to_string_lossy().parse().map_err(|_| Error::Invalid("/proc/self is no number".into()))?;
+    let outer: i32 =
+        outer.to_string_lossy().parse().map_err(|_| Error::Invalid("/proc/self is no number".into()))?;
     let none: Option<&Path> = None;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(refused("making mounts private"))?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(refused("making mounts private"))?;
     let strict = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), strict, none).map_err(refused("mounting /proc"))?;
     // /sys shows the network devices of the namespace that mounted it. A sandbox may refuse; only tools that read it would miss it.

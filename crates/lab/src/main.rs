@@ -1,5 +1,6 @@
 //! The `billet-lab` command.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,13 @@ use lab::isolation::Network;
 use lab::qemu::{DiskBus, Firmware};
 use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
 use lab::{demo, image, isolation, network, state_dir};
+
+/// As `println!`, but a closed pipe is no reason to panic and leave the rack's clean-up undone.
+macro_rules! say {
+    ($($text:tt)*) => {
+        drop(writeln!(std::io::stdout().lock(), $($text)*))
+    };
+}
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
@@ -153,7 +161,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
 fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     isolation::enter(Network::Shared)?;
     let kind = Kind::from(kind);
-    let is_qcow2 = output.as_ref().is_some_and(|path| path.extension().is_some_and(|extension| extension == "qcow2"));
+    let is_qcow2 =
+        output.as_ref().is_some_and(|path| path.extension().is_some_and(|extension| extension == "qcow2"));
     let format = if is_qcow2 { Format::Qcow2 } else { Format::Raw };
     let path = image::build(kind, format, &mut |step| eprintln!("{}: {step}", kind.name()))?;
     match output {
@@ -161,9 +170,9 @@ fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<Exit
             // cp keeps holes and shares blocks where the file system can.
             let mut copy = std::process::Command::new("cp");
             lab::process::output(copy.args(["--sparse=always", "--reflink=auto"]).arg(&path).arg(&output))?;
-            println!("{}", output.display());
+            say!("{}", output.display());
         }
-        None => println!("{}", path.display()),
+        None => say!("{}", path.display()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -208,7 +217,7 @@ fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
         tokio::select! {
             played = demo::play(&options, &prepared, &screen, keep) => played?,
             () = stop.wait(), if !arguments.keep => {
-                println!("stopped; taking everything down");
+                say!("stopped; taking everything down");
                 return Ok(ExitCode::from(130));
             }
         }
@@ -231,7 +240,7 @@ async fn rack(arguments: RackArguments) -> anyhow::Result<ExitCode> {
         firmware: match arguments.firmware {
             FirmwareChoice::Bios => Firmware::Bios,
             FirmwareChoice::Uefi => Firmware::Uefi,
-            FirmwareChoice::Mixed if index % 2 == 0 => Firmware::Bios,
+            FirmwareChoice::Mixed if index.is_multiple_of(2) => Firmware::Bios,
             FirmwareChoice::Mixed => Firmware::Uefi,
         },
         memory_mib: arguments.memory,
@@ -248,15 +257,23 @@ async fn rack(arguments: RackArguments) -> anyhow::Result<ExitCode> {
     };
     print(rack.info());
     stop.wait().await;
-    println!("stopping");
+    say!("stopping");
     rack.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print(info: &RackInfo) {
-    println!("{:<8} {:<8} {:<18} {:<12} {:<6} {:<11} console", "name", "firmware", "MAC", "BMC", "user", "password");
+    say!(
+        "{:<8} {:<8} {:<18} {:<12} {:<6} {:<11} console",
+        "name",
+        "firmware",
+        "MAC",
+        "BMC",
+        "user",
+        "password"
+    );
     for node in &info.nodes {
-        println!(
+        say!(
             "{:<8} {:<8} {:<18} {:<12} {:<6} {:<11} {}",
             node.name,
             format!("{:?}", node.firmware).to_lowercase(),
@@ -267,10 +284,10 @@ fn print(info: &RackInfo) {
             node.console_log.display()
         );
     }
-    println!("\nimages   {}SHA256SUMS", info.images_url);
-    println!("details  {}", info.state_dir.join("rack.json").display());
-    println!("inside   billet-lab exec --rack {} -- COMMAND", info.pid);
-    println!("\nCtrl-C takes the rack down.");
+    say!("\nimages   {}SHA256SUMS", info.images_url);
+    say!("details  {}", info.state_dir.join("rack.json").display());
+    say!("inside   billet-lab exec --rack {} -- COMMAND", info.pid);
+    say!("\nCtrl-C takes the rack down.");
 }
 
 /// SIGINT, SIGTERM and SIGHUP. As process 1 this program would ignore them unless it listened.
@@ -300,7 +317,9 @@ fn exec(rack: Option<&str>, command: &[std::ffi::OsString]) -> anyhow::Result<Ex
             Err(_) => running(text.as_ref())?.pid,
         },
         None => match state_dir::running().as_slice() {
-            [] => bail!("no rack runs in a temporary directory; start one with `billet-lab rack`, or name one with --rack"),
+            [] => bail!(
+                "no rack runs in a temporary directory; start one with `billet-lab rack`, or name one with --rack"
+            ),
             [one] => running(one)?.pid,
             several => {
                 let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();

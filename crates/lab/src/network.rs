@@ -45,7 +45,9 @@ pub fn mac(index: usize) -> String {
 /// [`Error::Invalid`] outside a lab's namespaces or with more than [`MAX_NODES`]; [`Error::Command`] when `ip` fails.
 pub fn configure(nodes: usize) -> Result<()> {
     if !isolation::is_inside() {
-        return Err(Error::Invalid("a rack must run in namespaces of its own (isolation::enter or isolation::test)".into()));
+        return Err(Error::Invalid(
+            "a rack must run in namespaces of its own (isolation::enter or isolation::test)".into(),
+        ));
     }
     if nodes > MAX_NODES {
         return Err(Error::Invalid(format!("{nodes} machines asked for; one rack has room for {MAX_NODES}")));
@@ -57,7 +59,10 @@ pub fn configure(nodes: usize) -> Result<()> {
 fn script(nodes: usize) -> String {
     let mut script = String::from("link set lo up\n");
     // A fixed MAC: otherwise the bridge takes the lowest of its ports' and changes it when a machine is added.
-    let _ = writeln!(script, "link add {BRIDGE} address 52:54:00:77:ff:01 type bridge stp_state 0 forward_delay 0");
+    let _ = writeln!(
+        script,
+        "link add {BRIDGE} address 52:54:00:77:ff:01 type bridge stp_state 0 forward_delay 0"
+    );
     let _ = writeln!(script, "addr add {GATEWAY}/24 dev {BRIDGE}");
     // Without nodad the address would stay tentative until the first machine is on, and Router Advertisements need it.
     let _ = writeln!(script, "link set {BRIDGE} addrgenmode none up\naddr add fe80::1/64 dev {BRIDGE} nodad");
@@ -81,7 +86,8 @@ mod tests {
 
     #[test]
     fn addresses_are_distinct_for_a_full_rack() {
-        let all: std::collections::HashSet<_> = (0..MAX_NODES).flat_map(|i| [bmc_address(i), machine_address(i)]).collect();
+        let all: std::collections::HashSet<_> =
+            (0..MAX_NODES).flat_map(|i| [bmc_address(i), machine_address(i)]).collect();
         assert_eq!(all.len(), 2 * MAX_NODES);
         assert_eq!(mac(0), "52:54:00:77:00:01");
         assert_eq!(mac(255), "52:54:00:77:01:00");

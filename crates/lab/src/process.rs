@@ -74,7 +74,8 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
 pub fn spawn_error(command: &Command, source: std::io::Error) -> Error {
     let program = command.get_program().to_string_lossy().into_owned();
     if source.kind() == std::io::ErrorKind::NotFound {
-        let package = PACKAGES.iter().find(|(name, _)| *name == program).map_or("(unknown)", |(_, package)| package);
+        let package =
+            PACKAGES.iter().find(|(name, _)| *name == program).map_or("(unknown)", |(_, package)| package);
         return Error::Missing { what: format!("the program `{program}`"), package: package.to_string() };
     }
     Error::Io { what: "starting", path: program.into(), source }

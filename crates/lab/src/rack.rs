@@ -130,8 +130,11 @@ impl Rack {
     /// # Errors
     /// Any [`Error`]; what had been started by then is taken down.
     pub async fn start(config: RackConfig) -> Result<Self> {
-        let pid = isolation::outer_pid()
-            .ok_or_else(|| Error::Invalid("a rack must run in namespaces of its own (isolation::enter or isolation::test)".into()))?;
+        let pid = isolation::outer_pid().ok_or_else(|| {
+            Error::Invalid(
+                "a rack must run in namespaces of its own (isolation::enter or isolation::test)".into(),
+            )
+        })?;
         let state_dir = StateDir::create(config.state_dir.as_deref())?;
         network::configure(config.nodes.len())?;
         let images = ImageServer::start(SocketAddr::from((network::GATEWAY, IMAGE_PORT))).await?;
@@ -215,7 +218,8 @@ impl Node {
         };
         let address = SocketAddr::from((info.bmc_address, info.bmc_port));
         let users = ipmi_sim::administrator(&info.bmc_user, &info.bmc_password);
-        let bmc = IpmiSim::bind(address, users, machine.clone()).map_err(Error::io("listening for IPMI on", address.to_string()))?;
+        let bmc = IpmiSim::bind(address, users, machine.clone())
+            .map_err(Error::io("listening for IPMI on", address.to_string()))?;
         let cancel = tokio_util::sync::CancellationToken::new();
         let (serving, until, name) = (bmc.clone(), cancel.clone(), info.name.clone());
         tokio::spawn(async move {

@@ -36,8 +36,12 @@ impl StateDir {
         if let Some(path) = path {
             std::fs::create_dir_all(path).map_err(Error::io("creating", path))?;
             let path = path.canonicalize().map_err(Error::io("resolving", path))?;
-            let lock = lock(&path)?
-                .ok_or_else(|| Error::Invalid(format!("{} is in use by a running rack; stop it or name another", path.display())))?;
+            let lock = lock(&path)?.ok_or_else(|| {
+                Error::Invalid(format!(
+                    "{} is in use by a running rack; stop it or name another",
+                    path.display()
+                ))
+            })?;
             return Ok(Self { path, is_temporary: false, _lock: lock });
         }
         loop {
@@ -114,7 +118,12 @@ fn temporary_dirs() -> Vec<PathBuf> {
 /// Locks a directory; `None` when somebody else holds it.
 fn lock(dir: &Path) -> Result<Option<Flock<File>>> {
     let path = dir.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::io("opening", &path))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::io("opening", &path))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(Some(held)),
         Err((_, nix::Error::EWOULDBLOCK)) => Ok(None),

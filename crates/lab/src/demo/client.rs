@@ -41,7 +41,9 @@ pub(super) fn install() -> Result<PathBuf> {
     let list = dir.join("requirements.txt");
     std::fs::write(&list, REQUIREMENTS).map_err(Error::io("writing", &list))?;
     let mut pip = std::process::Command::new(dir.join("bin/pip"));
-    process::output(pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list))?;
+    process::output(
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list),
+    )?;
     std::fs::write(&ready, "").map_err(Error::io("writing", &ready))?;
     Ok(dir)
 }
@@ -66,7 +68,9 @@ impl Client {
     /// [`Error::Command`] with the client's own words when it fails; [`Error::Timeout`] after `limit`.
     pub async fn run(&self, arguments: &[&str], limit: Duration) -> Result<String> {
         let mut command = Command::new(&self.program);
-        command.args(["--os-auth-type", "none", "--os-endpoint", &self.endpoint, "baremetal"]).args(arguments);
+        command
+            .args(["--os-auth-type", "none", "--os-endpoint", &self.endpoint, "baremetal"])
+            .args(arguments);
         // Nothing of the caller's environment may change what the story shows.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OS_")) {
             command.env_remove(name);
@@ -93,7 +97,9 @@ impl Client {
     /// As [`Client::run`]; [`Error::Invalid`] when the answer is no JSON.
     pub async fn json(&self, arguments: &[&str], limit: Duration) -> Result<Value> {
         let text = self.run(&[arguments, &["-f", "json"]].concat(), limit).await?;
-        serde_json::from_str(&text).map_err(|error| Error::Invalid(format!("openstack baremetal {}: {error}: {text}", arguments.join(" "))))
+        serde_json::from_str(&text).map_err(|error| {
+            Error::Invalid(format!("openstack baremetal {}: {error}: {text}", arguments.join(" ")))
+        })
     }
 
     /// `GET PATH` on the API, as a JSON document.
@@ -103,7 +109,10 @@ impl Client {
     pub async fn get(&self, path: &str) -> Result<Value> {
         let (status, body) = super::server::get(&self.endpoint, path).await?;
         if status != 200 {
-            return Err(Error::Invalid(format!("GET {path}: {status}: {}", process::tail(&String::from_utf8_lossy(&body)))));
+            return Err(Error::Invalid(format!(
+                "GET {path}: {status}: {}",
+                process::tail(&String::from_utf8_lossy(&body))
+            )));
         }
         serde_json::from_slice(&body).map_err(|error| Error::Invalid(format!("GET {path}: {error}")))
     }

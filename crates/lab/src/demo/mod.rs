@@ -50,7 +50,9 @@ pub struct Prepared {
 pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
     if !options.billet.exists() {
         let what = format!("the server {}", options.billet.display());
-        return Err(Error::Invalid(format!("{what} is not built: cargo build --release, or name it with --billet")));
+        return Err(Error::Invalid(format!(
+            "{what} is not built: cargo build --release, or name it with --billet"
+        )));
     }
     let step = screen.step("Install the openstack client (PyPI, in a virtual environment)");
     let client = client::install()?;
@@ -69,7 +71,9 @@ pub fn prepared(options: &Options) -> Result<Prepared> {
     let (client, image) = (client::find()?, image::find(options.image)?);
     match (client, image) {
         (Some(client), Some(image)) => Ok(Prepared { client, image }),
-        _ => Err(Error::Invalid("the client or the image is not in the cache; run `billet-lab demo --prepare` first".into())),
+        _ => Err(Error::Invalid(
+            "the client or the image is not in the cache; run `billet-lab demo --prepare` first".into(),
+        )),
     }
 }
 
@@ -96,7 +100,11 @@ impl Stage {
         let step = screen.step("Bring the rack up: one machine, its BMC, a bridge, an image server");
         let node = NodeConfig::new(options.firmware);
         let memory_mib = if options.image == Kind::Debian { 1024 } else { node.memory_mib };
-        let rack = Rack::start(RackConfig { nodes: vec![NodeConfig { memory_mib, ..node }], ..RackConfig::default() }).await?;
+        let rack = Rack::start(RackConfig {
+            nodes: vec![NodeConfig { memory_mib, ..node }],
+            ..RackConfig::default()
+        })
+        .await?;
         let image = ImageSource::serve(&rack, options.image, &prepared.image).await?;
         step.done(&format!("BMC {}", rack.nodes()[0].info.bmc_address));
 
@@ -125,14 +133,23 @@ impl Stage {
 ///
 /// # Errors
 /// The first step's that failed; everything has been taken down by then.
-pub async fn play(options: &Options, prepared: &Prepared, screen: &Screen, keep: Option<impl Future<Output = ()>>) -> Result<()> {
+pub async fn play(
+    options: &Options,
+    prepared: &Prepared,
+    screen: &Screen,
+    keep: Option<impl Future<Output = ()>>,
+) -> Result<()> {
     let stage = Stage::set(options, prepared, screen).await?;
     let mut story = stage.story(screen);
     let outcome = story.play(keep.is_some()).await;
     screen.text(&render(&story.spans().await));
     drop(story);
     if let Err(error) = &outcome {
-        screen.text(&format!("The server's last words ({}):\n{}", stage.server.log().display(), stage.server.last_words()));
+        screen.text(&format!(
+            "The server's last words ({}):\n{}",
+            stage.server.log().display(),
+            stage.server.last_words()
+        ));
         screen.text(&format!("The machine's:\n{}", stage.rack.nodes()[0].machine.console().tail().await));
         tracing::debug!(%error, "the story ended early");
     } else if let Some(stop) = keep {

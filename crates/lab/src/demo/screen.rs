@@ -1,6 +1,6 @@
 //! What a person sees while the story plays: a spinner with the current state on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ impl Screen {
 
     /// Shows text as it is.
     pub fn text(&self, text: &str) {
-        println!("\n{text}");
+        say(format_args!("\n{text}"));
     }
 
     /// Begins a step.
@@ -54,7 +54,8 @@ impl Screen {
     pub fn step(&self, title: &str) -> Step {
         let bar = self.is_terminal.then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed} {wide_msg:.dim}") {
+            if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed} {wide_msg:.dim}")
+            {
                 bar.set_style(style);
             }
             bar.set_prefix(title.to_string());
@@ -62,9 +63,15 @@ impl Screen {
             bar
         });
         if bar.is_none() {
-            println!("  .. {title}");
+            say(format_args!("  .. {title}"));
         }
-        Step { title: title.to_string(), started: Instant::now(), bar, last: Mutex::default(), is_done: false }
+        Step {
+            title: title.to_string(),
+            started: Instant::now(),
+            bar,
+            last: Mutex::default(),
+            is_done: false,
+        }
     }
 }
 
@@ -78,7 +85,7 @@ impl Step {
         *last = text.to_string();
         match &self.bar {
             Some(bar) => bar.set_message(text.to_string()),
-            None => println!("     {:6.1} s  {text}", self.started.elapsed().as_secs_f64()),
+            None => say(format_args!("     {:6.1} s  {text}", self.started.elapsed().as_secs_f64())),
         }
     }
 
@@ -93,8 +100,13 @@ impl Step {
             bar.finish_and_clear();
         }
         let detail = if detail.is_empty() { String::new() } else { format!("  ({detail})") };
-        println!("  {mark} {}  {:.1} s{detail}", self.title, self.started.elapsed().as_secs_f64());
+        say(format_args!("  {mark} {}  {:.1} s{detail}", self.title, self.started.elapsed().as_secs_f64()));
     }
+}
+
+/// Prints a line. When nobody reads it any more (a closed pipe), the story goes on all the same.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 impl Drop for Step {

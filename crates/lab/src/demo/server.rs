@@ -76,7 +76,10 @@ impl Server {
     /// Asks it to end and waits; kills it after a while.
     pub async fn stop(mut self) {
         if let Some(id) = self.process.id() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id.cast_signed()), nix::sys::signal::Signal::SIGTERM);
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(id.cast_signed()),
+                nix::sys::signal::Signal::SIGTERM,
+            );
             if tokio::time::timeout(STOP_LIMIT, self.process.wait()).await.is_err() {
                 tracing::warn!("the server did not end within {} s of SIGTERM", STOP_LIMIT.as_secs());
                 let _ = self.process.kill().await;
@@ -101,7 +104,11 @@ impl Server {
             }
             if tokio::time::Instant::now() > deadline {
                 let what = format!("GET {endpoint}/healthcheck");
-                return Err(Error::Timeout { what, seconds: READY_LIMIT.as_secs(), hint: format!("its log:\n{}", self.last_words()) });
+                return Err(Error::Timeout {
+                    what,
+                    seconds: READY_LIMIT.as_secs(),
+                    hint: format!("its log:\n{}", self.last_words()),
+                });
             }
         }
     }
@@ -114,7 +121,11 @@ fn log_path(state_dir: &Path) -> PathBuf {
 
 fn spawn(program: &Path, state_dir: &Path) -> Result<Child> {
     let path = log_path(state_dir);
-    let log = std::fs::File::options().create(true).append(true).open(&path).map_err(Error::io("opening", &path))?;
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(Error::io("opening", &path))?;
     let errors = log.try_clone().map_err(Error::io("opening", &path))?;
     let mut command = Command::new(program);
     command.arg("serve").arg("--state-dir").arg(state_dir);
@@ -129,8 +140,9 @@ pub(super) async fn get(endpoint: &str, path: &str) -> Result<(u16, Vec<u8>)> {
     let failed = |text: String| Error::Invalid(format!("GET {url}: {text}"));
     let exchange = async {
         let stream = TcpStream::connect(&authority).await.map_err(Error::io("connecting to", &authority))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         // Ends when the sender is dropped.
         tokio::spawn(connection);
         let request = hyper::Request::get(path)
@@ -140,7 +152,10 @@ pub(super) async fn get(endpoint: &str, path: &str) -> Result<(u16, Vec<u8>)> {
             .map_err(|error| failed(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| failed(error.to_string()))?;
+        let body = Limited::new(response.into_body(), MAX_BODY)
+            .collect()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         Ok((status, body.to_bytes().to_vec()))
     };
     match tokio::time::timeout(ANSWER_LIMIT, exchange).await {

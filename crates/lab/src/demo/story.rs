@@ -47,7 +47,8 @@ impl ImageSource {
     pub async fn serve(rack: &Rack, kind: image::Kind, path: &Path) -> Result<Self> {
         let url = rack.images().add(path).await?;
         let name = url.rsplit('/').next().unwrap_or_default();
-        let sha256 = rack.images().sha256(name).ok_or_else(|| Error::Invalid(format!("{name} is not served")))?;
+        let sha256 =
+            rack.images().sha256(name).ok_or_else(|| Error::Invalid(format!("{name} is not served")))?;
         Ok(Self { kind, url, sha256, user: kind.user() })
     }
 }
@@ -102,7 +103,13 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// A story that has not begun.
     #[must_use]
-    pub fn new(client: &'a Client, node: &'a Node, image: &'a ImageSource, key: &'a Key, screen: &'a Screen) -> Self {
+    pub fn new(
+        client: &'a Client,
+        node: &'a Node,
+        image: &'a ImageSource,
+        key: &'a Key,
+        screen: &'a Screen,
+    ) -> Self {
         Self { client, node, image, key, screen, limits: Limits::of(image.kind), spans: Vec::new() }
     }
 
@@ -153,7 +160,8 @@ impl<'a> Story<'a> {
         ]
         .concat();
 
-        let (step, began) = self.begin(&format!("Enrol the machine by its BMC's address, {}", info.bmc_address));
+        let (step, began) =
+            self.begin(&format!("Enrol the machine by its BMC's address, {}", info.bmc_address));
         let node = self.client.json(&create, CALL_LIMIT).await?;
         let uuid = node["uuid"].as_str().unwrap_or_default().to_string();
         self.client.run(&["port", "create", &info.mac, "--node", &uuid], CALL_LIMIT).await?;
@@ -162,9 +170,13 @@ impl<'a> Story<'a> {
         let (step, began) = self.begin("Validate: can it be powered, booted and deployed?");
         let answer = self.client.json(&["node", "validate", NAME], CALL_LIMIT).await?;
         for interface in ["power", "management"] {
-            let entry = answer.as_array().and_then(|list| list.iter().find(|entry| entry["Interface"] == interface));
+            let entry =
+                answer.as_array().and_then(|list| list.iter().find(|entry| entry["Interface"] == interface));
             if entry.is_none_or(|entry| entry["Result"] != true) {
-                return Err(Error::Invalid(format!("validate says of {interface}: {}", entry.unwrap_or(&answer))));
+                return Err(Error::Invalid(format!(
+                    "validate says of {interface}: {}",
+                    entry.unwrap_or(&answer)
+                )));
             }
         }
         self.end(step, began, "validate", "power and management are fine");
@@ -191,10 +203,21 @@ impl<'a> Story<'a> {
     /// # Errors
     /// As [`Story::clean`].
     pub async fn deploy(&mut self) -> Result<()> {
-        let (step, began) = self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
+        let (step, began) =
+            self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
         let source = format!("image_source={}", self.image.url);
         let value = format!("image_os_hash_value={}", self.image.sha256);
-        let set = ["node", "set", NAME, "--instance-info", &source, "--instance-info", "image_os_hash_algo=sha256", "--instance-info", &value];
+        let set = [
+            "node",
+            "set",
+            NAME,
+            "--instance-info",
+            &source,
+            "--instance-info",
+            "image_os_hash_algo=sha256",
+            "--instance-info",
+            &value,
+        ];
         self.client.run(&set, CALL_LIMIT).await?;
         let drive = self.key.path.with_file_name("config-drive.json");
         std::fs::write(&drive, self.config_drive().to_string()).map_err(Error::io("writing", &drive))?;
@@ -213,13 +236,19 @@ impl<'a> Story<'a> {
         let said = self.ssh_until(&step, "hostname; id -un", |_| true).await?;
         let words: Vec<&str> = said.split_whitespace().collect();
         if words != [HOSTNAME, self.image.user] {
-            return Err(Error::Invalid(format!("host name and user should be {HOSTNAME} and {}, but are {words:?}", self.image.user)));
+            return Err(Error::Invalid(format!(
+                "host name and user should be {HOSTNAME} and {}, but are {words:?}",
+                self.image.user
+            )));
         }
         self.end(step, began, "boot to ssh", &format!("{} on {HOSTNAME}", self.image.user));
 
         let (step, began) = self.begin("User data has run on it");
         let marker = self.marker();
-        self.ssh_until(&step, &format!("cat {MARKER_FILE} 2> /dev/null || true"), |said| said.trim() == marker).await?;
+        self.ssh_until(&step, &format!("cat {MARKER_FILE} 2> /dev/null || true"), |said| {
+            said.trim() == marker
+        })
+        .await?;
         self.end(step, began, "user data", &marker);
         Ok(())
     }
@@ -243,7 +272,8 @@ impl<'a> Story<'a> {
     fn config_drive(&self) -> Value {
         let info = &self.node.info;
         let link = json!({ "id": "link0", "type": "phy", "ethernet_mac_address": info.mac, "mtu": 1500 });
-        let route = json!({ "network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": network::GATEWAY.to_string() });
+        let route =
+            json!({ "network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": network::GATEWAY.to_string() });
         let address = json!({
             "id": "network0", "link": "link0", "type": "ipv4",
             "ip_address": info.address.to_string(), "netmask": "255.255.255.0", "routes": [route],
@@ -288,16 +318,25 @@ impl<'a> Story<'a> {
         let state = node["provision_state"].as_str().unwrap_or_default();
         match outcome {
             Ok(_) if state == target => Ok(()),
-            Ok(_) => Err(Error::Invalid(format!("node {NAME} should be {target}, but is {}", describe(&node)))),
+            Ok(_) => {
+                Err(Error::Invalid(format!("node {NAME} should be {target}, but is {}", describe(&node))))
+            }
             Err(error) => match node["last_error"].as_str() {
-                Some(reason) => Err(Error::Invalid(format!("{error}\nnode {NAME} is {state}; its last error: {reason}"))),
+                Some(reason) => {
+                    Err(Error::Invalid(format!("{error}\nnode {NAME} is {state}; its last error: {reason}")))
+                }
                 None => Err(error),
             },
         }
     }
 
     /// Runs `command` by ssh again and again until it succeeds and `is_enough` likes its output.
-    async fn ssh_until(&self, step: &Step, command: &str, is_enough: impl Fn(&str) -> bool) -> Result<String> {
+    async fn ssh_until(
+        &self,
+        step: &Step,
+        command: &str,
+        is_enough: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         let deadline = tokio::time::Instant::now() + self.limits.boot;
         let mut pause = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -311,7 +350,10 @@ impl<'a> Story<'a> {
             step.progress(said.lines().last().unwrap_or("no answer yet"));
             if tokio::time::Instant::now() > deadline {
                 let what = format!("`{command}` by ssh on {}", self.node.info.address);
-                let hint = format!("last answer: {said}; its console:\n{}", self.node.machine.console().tail().await);
+                let hint = format!(
+                    "last answer: {said}; its console:\n{}",
+                    self.node.machine.console().tail().await
+                );
                 return Err(Error::Timeout { what, seconds: self.limits.boot.as_secs(), hint });
             }
         }
@@ -325,7 +367,14 @@ impl<'a> Story<'a> {
         let mut ssh = Command::new("ssh");
         ssh.arg("-i").arg(&self.key.path);
         // A machine that was made a minute ago has a host key that nobody knows.
-        for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", "ConnectTimeout=5", "IdentitiesOnly=yes"] {
+        for option in [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "BatchMode=yes",
+            "ConnectTimeout=5",
+            "IdentitiesOnly=yes",
+        ] {
             ssh.args(["-o", option]);
         }
         ssh.arg(format!("{}@{}", self.image.user, self.node.info.address)).arg(command);
@@ -334,14 +383,22 @@ impl<'a> Story<'a> {
             Ok(output) => output.map_err(|source| process::spawn_error(ssh.as_std(), source))?,
             Err(_) => {
                 let output = "connected, but no answer within 30 s".to_string();
-                return Err(Error::Command { command: process::display(ssh.as_std()), status: "killed".into(), output });
+                return Err(Error::Command {
+                    command: process::display(ssh.as_std()),
+                    status: "killed".into(),
+                    output,
+                });
             }
         };
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = process::tail(&String::from_utf8_lossy(&output.stderr));
-        Err(Error::Command { command: process::display(ssh.as_std()), status: output.status.to_string(), output: said })
+        Err(Error::Command {
+            command: process::display(ssh.as_std()),
+            status: output.status.to_string(),
+            output: said,
+        })
     }
 }
 
@@ -371,7 +428,11 @@ fn server_spans(document: &Value, origin: jiff::Timestamp) -> Vec<Span> {
         Some(at.duration_since(origin).as_secs_f64())
     };
     let span = |entry: &Value| {
-        Some(Span { name: entry["name"].as_str()?.to_string(), start: seconds(&entry["start"])?, end: seconds(&entry["end"])? })
+        Some(Span {
+            name: entry["name"].as_str()?.to_string(),
+            start: seconds(&entry["start"])?,
+            end: seconds(&entry["end"])?,
+        })
     };
     document["spans"].as_array().into_iter().flatten().filter_map(span).collect()
 }
@@ -396,6 +457,9 @@ mod tests {
             "clean_step": { "step": "erase_devices_metadata", "interface": "deploy" }, "deploy_step": {},
         });
         assert_eq!(describe(&node), "clean wait -> available [erase_devices_metadata] (power on)");
-        assert_eq!(describe(&json!({ "provision_state": "active", "target_provision_state": null })), "active");
+        assert_eq!(
+            describe(&json!({ "provision_state": "active", "target_provision_state": null })),
+            "active"
+        );
     }
 }

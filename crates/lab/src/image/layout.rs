@@ -74,7 +74,11 @@ impl Layout<'_> {
 
     fn partition(&self, image: &Path, esp: Extent, root: Extent) -> Result<()> {
         let line = |extent: Extent, kind: &str, name: &str| {
-            format!("start={}, size={}, type={kind}, name=\"{name}\"\n", extent.start / SECTOR, extent.length / SECTOR)
+            format!(
+                "start={}, size={}, type={kind}, name=\"{name}\"\n",
+                extent.start / SECTOR,
+                extent.length / SECTOR
+            )
         };
         let mut script = String::from("label: gpt\nunit: sectors\n");
         script += &line(BIOS_BOOT, "21686148-6449-6E6F-744E-656564454649", "bios");
@@ -82,7 +86,10 @@ impl Layout<'_> {
         if self.root.is_some() {
             script += &line(root, "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "root");
         }
-        process::feed(Command::new("sfdisk").args(["--quiet", "--no-reread", "--no-tell-kernel"]).arg(image), script.as_bytes())?;
+        process::feed(
+            Command::new("sfdisk").args(["--quiet", "--no-reread", "--no-tell-kernel"]).arg(image),
+            script.as_bytes(),
+        )?;
         Ok(())
     }
 
@@ -115,7 +122,11 @@ impl Layout<'_> {
         let mut boot = std::fs::read(&boot_path).map_err(Error::io("reading", &boot_path))?;
         let mut core = std::fs::read(&core_path).map_err(Error::io("reading", &core_path))?;
         if boot.len() < BOOT_CODE || core.len() < 512 || core.len() as u64 > BIOS_BOOT.length {
-            return Err(Error::Invalid(format!("GRUB's boot.img ({}) or core.img ({}) has no sensible size", boot.len(), core.len())));
+            return Err(Error::Invalid(format!(
+                "GRUB's boot.img ({}) or core.img ({}) has no sensible size",
+                boot.len(),
+                core.len()
+            )));
         }
         let first = BIOS_BOOT.start / SECTOR;
         boot[KERNEL_SECTOR..KERNEL_SECTOR + 8].copy_from_slice(&first.to_le_bytes());
@@ -140,7 +151,9 @@ impl Layout<'_> {
         process::output(Command::new("mmd").arg("-i").arg(&target).args(["::/EFI", "::/EFI/BOOT"]))?;
         let files = self.esp_files.iter().copied().chain([("EFI/BOOT/BOOTX64.EFI", program.as_path())]);
         for (there, here) in files {
-            process::output(Command::new("mcopy").arg("-i").arg(&target).arg(here).arg(format!("::/{there}")))?;
+            process::output(
+                Command::new("mcopy").arg("-i").arg(&target).arg(here).arg(format!("::/{there}")),
+            )?;
         }
         Ok(())
     }

@@ -88,7 +88,8 @@ pub fn find(kind: Kind) -> Result<Option<PathBuf>> {
 /// The recipe's key and the image's place.
 fn place(kind: Kind, cache: &Path) -> Result<(String, PathBuf)> {
     let recipe = kind.recipe()?;
-    let key: String = Sha256::digest(recipe.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let key: String =
+        Sha256::digest(recipe.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let raw = cache.join(format!("{}-{key}.raw", kind.name()));
     Ok((key, raw))
 }
@@ -104,12 +105,18 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
     // One build at a time: a second one waits here and then finds the first one's result.
     let lock_path = cache.join("lock");
     let lock = std::fs::File::create(&lock_path).map_err(Error::io("creating", &lock_path))?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
-        .map_err(|(_, error)| Error::Io { what: "locking", path: lock_path, source: error.into() })?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| Error::Io {
+        what: "locking",
+        path: lock_path,
+        source: error.into(),
+    })?;
     let (key, raw) = place(kind, &cache)?;
     if !raw.exists() {
         forget_unfinished(&cache);
-        let work = tempfile::Builder::new().prefix("build-").tempdir_in(&cache).map_err(Error::io("creating", &cache))?;
+        let work = tempfile::Builder::new()
+            .prefix("build-")
+            .tempdir_in(&cache)
+            .map_err(Error::io("creating", &cache))?;
         let made = work.path().join("image.raw");
         match kind {
             Kind::Tiny => tiny::build(work.path(), &made, progress)?,
@@ -125,7 +132,12 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
             if !qcow2.exists() {
                 progress("converting to qcow2");
                 let part = raw.with_extension("qcow2.part");
-                process::output(Command::new("qemu-img").args(["convert", "-c", "-f", "raw", "-O", "qcow2"]).arg(&raw).arg(&part))?;
+                process::output(
+                    Command::new("qemu-img")
+                        .args(["convert", "-c", "-f", "raw", "-O", "qcow2"])
+                        .arg(&raw)
+                        .arg(&part),
+                )?;
                 std::fs::rename(&part, &qcow2).map_err(Error::io("moving the image to", &qcow2))?;
             }
             Ok(qcow2)
@@ -175,5 +187,6 @@ fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
 fn write_program(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     write(path, text)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(Error::io("making executable", path))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .map_err(Error::io("making executable", path))
 }

@@ -29,7 +29,9 @@ pub(super) fn versions(names: &[&str]) -> Result<Vec<String>> {
     }
     for wanted in names {
         if !found.iter().any(|entry| entry.split('=').next() == Some(wanted)) {
-            return Err(Error::Invalid(format!("apt has no package {wanted}; run `apt-get update` and see that main is among its sources")));
+            return Err(Error::Invalid(format!(
+                "apt has no package {wanted}; run `apt-get update` and see that main is among its sources"
+            )));
         }
     }
     Ok(found)
@@ -40,11 +42,15 @@ pub(super) fn versions(names: &[&str]) -> Result<Vec<String>> {
 /// # Errors
 /// As [`versions`].
 pub(super) fn kernel() -> Result<String> {
-    let text = process::output(Command::new("apt-cache").args(["depends", "--important", KERNEL]).env("LC_ALL", "C"))?;
+    let text = process::output(
+        Command::new("apt-cache").args(["depends", "--important", KERNEL]).env("LC_ALL", "C"),
+    )?;
     let text = String::from_utf8_lossy(&text);
     let mut depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     let found = depends.find(|name| name.starts_with("linux-image-") && name.ends_with("-cloud-amd64"));
-    found.map(str::to_string).ok_or_else(|| Error::Invalid(format!("apt does not say which kernel {KERNEL} is; run `apt-get update`")))
+    found.map(str::to_string).ok_or_else(|| {
+        Error::Invalid(format!("apt does not say which kernel {KERNEL} is; run `apt-get update`"))
+    })
 }
 
 /// Downloads packages into `dir` and unpacks all of them into `root`, without running their scripts.
@@ -57,7 +63,10 @@ pub(super) fn unpack(versions: &[String], dir: &Path, root: &Path) -> Result<()>
     }
     // apt's download user can't write into our directory; the signatures are checked all the same.
     process::output(
-        Command::new("apt-get").args(["download", "-qq", "-o", "APT::Sandbox::User=root"]).args(versions).current_dir(dir),
+        Command::new("apt-get")
+            .args(["download", "-qq", "-o", "APT::Sandbox::User=root"])
+            .args(versions)
+            .current_dir(dir),
     )?;
     for entry in std::fs::read_dir(dir).map_err(Error::io("listing", dir))?.flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "deb") {
@@ -80,9 +89,16 @@ const DEFAULT_MIRROR: &str = "http://mirror.invalid/debian";
 /// The mirror that the host's apt uses for `suite`.
 pub(super) fn mirror(suite: &str) -> Mirror {
     let mut texts = vec![std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
-    let mut files: Vec<PathBuf> = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir("/etc/apt/sources.list.d")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     files.sort();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "list" || extension == "sources"));
+    files.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "list" || extension == "sources")
+    });
     texts.extend(files.iter().filter_map(|path| std::fs::read_to_string(path).ok()));
     let found = texts.iter().find_map(|text| one_line(text, suite).or_else(|| deb822(text, suite)));
     found.unwrap_or_else(|| Mirror { url: DEFAULT_MIRROR.into(), keyring: None })
@@ -98,7 +114,10 @@ fn one_line(text: &str, suite: &str) -> Option<Mirror> {
         };
         let mut words = rest.split_whitespace();
         let (url, named) = (words.next()?, words.next()?);
-        let keyring = options.split_whitespace().find_map(|option| option.strip_prefix("signed-by=")).map(PathBuf::from);
+        let keyring = options
+            .split_whitespace()
+            .find_map(|option| option.strip_prefix("signed-by="))
+            .map(PathBuf::from);
         (named == suite && words.any(|word| word == "main")).then(|| Mirror { url: url.into(), keyring })
     })
 }
@@ -109,10 +128,13 @@ fn deb822(text: &str, suite: &str) -> Option<Mirror> {
         let field = |key: &str| {
             stanza.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
         };
-        let has = |key: &str, word: &str| field(key).is_some_and(|value| value.split_whitespace().any(|one| one == word));
+        let has = |key: &str, word: &str| {
+            field(key).is_some_and(|value| value.split_whitespace().any(|one| one == word))
+        };
         let keyring = field("Signed-By").filter(|path| path.starts_with('/')).map(PathBuf::from);
         let url = field("URIs")?.split_whitespace().next()?.to_string();
-        (has("Types", "deb") && has("Suites", suite) && has("Components", "main")).then_some(Mirror { url, keyring })
+        (has("Types", "deb") && has("Suites", suite) && has("Components", "main"))
+            .then_some(Mirror { url, keyring })
     })
 }
 
@@ -127,7 +149,10 @@ mod tests {
         assert_eq!(deb822(new, "bookworm"), Some(want));
         assert_eq!(deb822(new, "trixie"), None);
         let old = "# deb http://no.example/debian bookworm main\ndeb [arch=amd64 signed-by=/k.gpg] http://m.example/debian bookworm main contrib\n";
-        assert_eq!(one_line(old, "bookworm"), Some(Mirror { url: "http://m.example/debian".into(), keyring: Some("/k.gpg".into()) }));
+        assert_eq!(
+            one_line(old, "bookworm"),
+            Some(Mirror { url: "http://m.example/debian".into(), keyring: Some("/k.gpg".into()) })
+        );
         assert_eq!(one_line(old, "bookworm-security"), None);
     }
 }

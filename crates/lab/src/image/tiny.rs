@@ -12,8 +12,16 @@ use crate::process;
 /// Raise it when the recipe changes in a way that its text does not show.
 const RECIPE_VERSION: u32 = 1;
 const SIZE: u64 = 64 << 20;
-const PACKAGES: &[&str] =
-    &["busybox-static", "dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g"];
+const PACKAGES: &[&str] = &[
+    "busybox-static",
+    "dropbear-bin",
+    "libc6",
+    "libcrypt1",
+    "libgmp10",
+    "libtomcrypt1",
+    "libtommath1",
+    "zlib1g",
+];
 
 const INIT: &str = include_str!("../../assets/tiny/init");
 const INITTAB: &str = include_str!("../../assets/tiny/inittab");
@@ -36,14 +44,21 @@ const MODULES: &[&str] = &[
 ];
 /// Files taken from the unpacked packages, beside busybox.
 const FILES: &[&str] = &["usr/sbin/dropbear", "usr/bin/dropbearkey"];
-const LIBRARIES: &[&str] =
-    &["libc.so.6", "libcrypt.so.1", "libgmp.so.10", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1", "ld-linux-x86-64.so.2"];
+const LIBRARIES: &[&str] = &[
+    "libc.so.6",
+    "libcrypt.so.1",
+    "libgmp.so.10",
+    "libtomcrypt.so.1",
+    "libtommath.so.1",
+    "libz.so.1",
+    "ld-linux-x86-64.so.2",
+];
 
 /// GRUB's commands. No menu: the simplest parser runs them, so that GRUB needs to load nothing more.
 const GRUB: &str = "serial --unit=0 --speed=115200
 terminal_output serial
 echo tiny: GRUB
-linux /vmlinuz console=ttyS0,115200 no_timer_check quiet panic=10
+linux /vmlinuz console=ttyS0,115200 quiet no_timer_check mitigations=off panic=10
 initrd /initrd
 boot
 ";
@@ -52,7 +67,8 @@ pub(super) fn recipe() -> Result<String> {
     let kernel = packages::kernel()?;
     let names: Vec<&str> = PACKAGES.iter().copied().chain([kernel.as_str()]).collect();
     let versions = packages::versions(&names)?;
-    Ok([&format!("tiny {RECIPE_VERSION}"), &versions.join("\n"), INIT, INITTAB, JSON_AWK, UDHCPC, GRUB].join("\n--\n"))
+    Ok([&format!("tiny {RECIPE_VERSION}"), &versions.join("\n"), INIT, INITTAB, JSON_AWK, UDHCPC, GRUB]
+        .join("\n--\n"))
 }
 
 pub(super) fn build(work: &Path, image: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
@@ -83,11 +99,28 @@ pub(super) fn build(work: &Path, image: &Path, progress: &mut dyn FnMut(&str)) -
 }
 
 fn fill_root(unpacked: &Path, root: &Path, release: &str) -> Result<()> {
-    for dir in ["bin", "dev", "etc", "home", "lib/modules", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/log"] {
+    for dir in [
+        "bin",
+        "dev",
+        "etc",
+        "home",
+        "lib/modules",
+        "lib64",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "sys",
+        "tmp",
+        "usr/bin",
+        "usr/sbin",
+        "var/log",
+    ] {
         let dir = root.join(dir);
         std::fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
     }
-    let copy = |from: &Path, to: &Path| std::fs::copy(from, to).map(|_| ()).map_err(Error::io("copying", from));
+    let copy =
+        |from: &Path, to: &Path| std::fs::copy(from, to).map(|_| ()).map_err(Error::io("copying", from));
     let busybox = unpacked.join("bin/busybox");
     copy(&busybox, &root.join("bin/busybox"))?;
     let applets = process::output(Command::new(&busybox).arg("--list"))?;
@@ -121,7 +154,10 @@ fn fill_root(unpacked: &Path, root: &Path, release: &str) -> Result<()> {
     write(&root.join("etc/json.awk"), JSON_AWK)?;
     write_program(&root.join("etc/udhcpc"), UDHCPC)?;
     // No passwords: a star matches none. Keys are the config drive's.
-    write(&root.join("etc/passwd"), "root:*:0:0:root:/root:/bin/sh\ndebian:*:1000:1000:debian:/home/debian:/bin/sh\n")?;
+    write(
+        &root.join("etc/passwd"),
+        "root:*:0:0:root:/root:/bin/sh\ndebian:*:1000:1000:debian:/home/debian:/bin/sh\n",
+    )?;
     write(&root.join("etc/group"), "root:*:0:\ndebian:*:1000:\n")?;
     write(&root.join("etc/shells"), "/bin/sh\n")
 }
@@ -132,7 +168,9 @@ fn pack(root: &Path, initrd: &Path) -> Result<()> {
     list(root, Path::new(""), &mut names)?;
     names.sort();
     let archive = process::feed(
-        Command::new("cpio").args(["--quiet", "--create", "--format=newc", "--reproducible", "--owner=0:0", "--directory"]).arg(root),
+        Command::new("cpio")
+            .args(["--quiet", "--create", "--format=newc", "--reproducible", "--owner=0:0", "--directory"])
+            .arg(root),
         names.join("\n").as_bytes(),
     )?;
     let plain = initrd.with_extension("cpio");

@@ -121,7 +121,10 @@ pub(super) fn arguments(config: &MachineConfig, paths: &Paths, order: BootOrder,
     line.add("-smp", "1");
     line.add("-m", config.memory_mib.to_string());
     line.add("-uuid", config.uuid.to_string());
-    line.add("-smbios", format!("type=1,manufacturer=Billet,product=Lab machine,serial={},uuid={}", config.name, config.uuid));
+    line.add(
+        "-smbios",
+        format!("type=1,manufacturer=Billet,product=Lab machine,serial={},uuid={}", config.name, config.uuid),
+    );
     line.add("-display", "none");
     line.add("-chardev", "stdio,id=console,signal=off");
     line.add("-serial", "chardev:console");
@@ -137,19 +140,27 @@ pub(super) fn arguments(config: &MachineConfig, paths: &Paths, order: BootOrder,
         BootOrder::NetworkFirst => (2, 1),
     };
     match &config.tap {
-        Some(tap) => line.add("-netdev", format!("tap,id=net0,ifname={tap},script=no,downscript=no,vhost=off")),
+        Some(tap) => {
+            line.add("-netdev", format!("tap,id=net0,ifname={tap},script=no,downscript=no,vhost=off"))
+        }
         None => line.add("-netdev", "hubport,id=net0,hubid=0"),
     }
     // An empty romfile leaves network boot to OVMF itself instead of the card's EFI iPXE.
     let rom = if config.firmware == Firmware::Uefi { ",romfile=" } else { "" };
-    line.add("-device", format!("virtio-net-pci,id=nic0,netdev=net0,mac={},bootindex={network}{rom}", config.mac));
+    line.add(
+        "-device",
+        format!("virtio-net-pci,id=nic0,netdev=net0,mac={},bootindex={network}{rom}", config.mac),
+    );
     if config.disks.iter().any(|disk| disk.bus == DiskBus::Ahci) {
         line.add("-device", "ich9-ahci,id=sata");
     }
     let mut sata_port = 0;
     for (index, disk) in config.disks.iter().enumerate() {
         let path = escape(&paths.disk(index));
-        line.add("-drive", format!("if=none,id=disk{index},format=raw,cache=unsafe,discard=unmap,file={path}"));
+        line.add(
+            "-drive",
+            format!("if=none,id=disk{index},format=raw,cache=unsafe,discard=unmap,file={path}"),
+        );
         let device = match disk.bus {
             DiskBus::Virtio => "virtio-blk-pci".to_string(),
             DiskBus::Nvme => "nvme".to_string(),
@@ -159,7 +170,10 @@ pub(super) fn arguments(config: &MachineConfig, paths: &Paths, order: BootOrder,
             }
         };
         let bootindex = first_disk + index;
-        line.add("-device", format!("{device},drive=disk{index},serial={},bootindex={bootindex}", disk.serial));
+        line.add(
+            "-device",
+            format!("{device},drive=disk{index},serial={},bootindex={bootindex}", disk.serial),
+        );
     }
     line.0
 }
@@ -183,7 +197,11 @@ mod tests {
     use super::*;
 
     fn config(firmware: Firmware, buses: &[DiskBus]) -> MachineConfig {
-        let disks = buses.iter().enumerate().map(|(i, &bus)| Disk { size_bytes: 1 << 30, bus, serial: format!("S{i}") }).collect();
+        let disks = buses
+            .iter()
+            .enumerate()
+            .map(|(i, &bus)| Disk { size_bytes: 1 << 30, bus, serial: format!("S{i}") })
+            .collect();
         MachineConfig {
             name: "node-1".into(),
             uuid: uuid::Uuid::nil(),
@@ -203,9 +221,16 @@ mod tests {
     fn boot_order_puts_the_asked_device_first() {
         let config = config(Firmware::Bios, &[DiskBus::Virtio, DiskBus::Virtio]);
         let disk = line(&config, BootOrder::DiskFirst);
-        assert!(disk.contains("drive=disk0,serial=S0,bootindex=1") && disk.contains("mac=52:54:00:77:00:01,bootindex=3"), "{disk}");
+        assert!(
+            disk.contains("drive=disk0,serial=S0,bootindex=1")
+                && disk.contains("mac=52:54:00:77:00:01,bootindex=3"),
+            "{disk}"
+        );
         let network = line(&config, BootOrder::NetworkFirst);
-        assert!(network.contains("mac=52:54:00:77:00:01,bootindex=1") && network.contains("drive=disk1,serial=S1,bootindex=3"));
+        assert!(
+            network.contains("mac=52:54:00:77:00:01,bootindex=1")
+                && network.contains("drive=disk1,serial=S1,bootindex=3")
+        );
     }
 
     #[test]
@@ -218,9 +243,15 @@ mod tests {
 
     #[test]
     fn commas_in_paths_and_several_buses_survive() {
-        let text = line(&config(Firmware::Uefi, &[DiskBus::Ahci, DiskBus::Nvme, DiskBus::Ahci]), BootOrder::DiskFirst);
+        let text = line(
+            &config(Firmware::Uefi, &[DiskBus::Ahci, DiskBus::Nvme, DiskBus::Ahci]),
+            BootOrder::DiskFirst,
+        );
         assert!(text.contains("file=/racks/a,,b/disk0.raw"), "{text}");
-        assert!(text.contains("ide-hd,bus=sata.1,drive=disk2") && text.contains("nvme,drive=disk1"), "{text}");
+        assert!(
+            text.contains("ide-hd,bus=sata.1,drive=disk2") && text.contains("nvme,drive=disk1"),
+            "{text}"
+        );
     }
 
     #[test]

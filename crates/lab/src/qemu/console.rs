@@ -108,7 +108,10 @@ impl Console {
         let mut file = tokio::fs::File::open(path).await.map_err(Error::io("opening", path))?;
         file.seek(std::io::SeekFrom::Start(position)).await.map_err(Error::io("reading", path))?;
         let mut bytes = Vec::new();
-        file.take(end.saturating_sub(position)).read_to_end(&mut bytes).await.map_err(Error::io("reading", path))?;
+        file.take(end.saturating_sub(position))
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(Error::io("reading", path))?;
         Ok(bytes)
     }
 

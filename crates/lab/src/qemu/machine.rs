@@ -60,11 +60,15 @@ impl Machine {
         }
         if config.firmware == Firmware::Uefi {
             if !Path::new(OVMF_CODE).exists() {
-                return Err(Error::Missing { what: format!("the UEFI firmware {OVMF_CODE}"), package: "ovmf".into() });
+                return Err(Error::Missing {
+                    what: format!("the UEFI firmware {OVMF_CODE}"),
+                    package: "ovmf".into(),
+                });
             }
             // Kept between power cycles: the operating system's boot entries are in here.
             if !paths.variables().exists() {
-                std::fs::copy(OVMF_VARS, paths.variables()).map_err(Error::io("copying the UEFI variables to", paths.variables()))?;
+                std::fs::copy(OVMF_VARS, paths.variables())
+                    .map_err(Error::io("copying the UEFI variables to", paths.variables()))?;
             }
         }
         let console = Console::create(&paths.console_log()).await?;
@@ -218,7 +222,11 @@ impl Driver {
         running.settle().await;
         if wants_reboot {
             if let Err(error) = self.boot().await {
-                tracing::error!(machine = self.config.name, error, "the machine did not come back from its reset");
+                tracing::error!(
+                    machine = self.config.name,
+                    error,
+                    "the machine did not come back from its reset"
+                );
             }
         } else {
             self.on.send_replace(false);
@@ -243,9 +251,15 @@ impl Driver {
             BootOrder::DiskFirst => "disk",
             BootOrder::NetworkFirst => "network",
         };
-        if self.flags.uefi != (self.config.firmware == Firmware::Uefi) && self.flags.device != BootDevice::None {
+        if self.flags.uefi != (self.config.firmware == Firmware::Uefi)
+            && self.flags.device != BootDevice::None
+        {
             // A board with one kind of firmware ignores the wish for the other.
-            tracing::debug!(machine = self.config.name, uefi = self.flags.uefi, "boot flags ask for the other firmware");
+            tracing::debug!(
+                machine = self.config.name,
+                uefi = self.flags.uefi,
+                "boot flags ask for the other firmware"
+            );
         }
         self.console.note(&format!("boot {number}: {:?}, {first} first", self.config.firmware)).await;
         match self.start(order).await {
@@ -296,7 +310,8 @@ impl Driver {
             Ok(connected) => connected,
             Err(error) => {
                 let _ = process.start_kill();
-                let status = process.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+                let status =
+                    process.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
                 let said = std::fs::read_to_string(&log_path).unwrap_or_default();
                 return Err(Error::Command {
                     command: format!("{QEMU} for {}", self.config.name),
@@ -320,7 +335,8 @@ impl Running {
         while let Some(event) = self.events.recv().await {
             if event.name == "SHUTDOWN" {
                 let reason = event.data.get("reason").and_then(Value::as_str).unwrap_or_default();
-                self.wants_reboot = matches!(reason, "guest-reset" | "host-qmp-system-reset" | "subsystem-reset");
+                self.wants_reboot =
+                    matches!(reason, "guest-reset" | "host-qmp-system-reset" | "subsystem-reset");
             }
         }
         let _ = self.process.wait().await;
@@ -344,7 +360,9 @@ fn make_disk(path: &Path, size_bytes: u64) -> Result<()> {
             return Ok(());
         }
         let (path, there) = (path.display(), data.len());
-        return Err(Error::Invalid(format!("{path} has {there} bytes, but a disk of {size_bytes} is asked for; remove it or ask for its size")));
+        return Err(Error::Invalid(format!(
+            "{path} has {there} bytes, but a disk of {size_bytes} is asked for; remove it or ask for its size"
+        )));
     }
     let file = std::fs::File::create(path).map_err(Error::io("creating", path))?;
     file.set_len(size_bytes).map_err(Error::io("sizing", path))

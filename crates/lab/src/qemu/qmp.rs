@@ -120,7 +120,9 @@ impl Qmp {
     }
 }
 
-fn lock(pending: &Pending) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Value, String>>>> {
+fn lock(
+    pending: &Pending,
+) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Value, String>>>> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -148,7 +150,8 @@ fn dispatch(mut object: Map<String, Value>, pending: &Pending, events: &mpsc::Se
         }
         return;
     }
-    let Some(sender) = object.get("id").and_then(Value::as_u64).and_then(|id| lock(pending).remove(&id)) else {
+    let Some(sender) = object.get("id").and_then(Value::as_u64).and_then(|id| lock(pending).remove(&id))
+    else {
         tracing::debug!("a QMP answer that nobody waits for");
         return;
     };
@@ -166,7 +169,9 @@ fn dispatch(mut object: Map<String, Value>, pending: &Pending, events: &mpsc::Se
 }
 
 /// The next line as an object; `None` at the end of the stream.
-async fn next_object(lines: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Map<String, Value>>, QmpError> {
+async fn next_object(
+    lines: &mut (impl AsyncBufRead + Unpin),
+) -> Result<Option<Map<String, Value>>, QmpError> {
     let mut line = Vec::new();
     let read = lines.take(MAX_LINE).read_until(b'\n', &mut line).await.map_err(|_| QmpError::Closed)?;
     if read == 0 {
@@ -175,7 +180,9 @@ async fn next_object(lines: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<M
     if line.last() != Some(&b'\n') {
         return Err(QmpError::Protocol(format!("a line without an end after {read} bytes")));
     }
-    serde_json::from_slice(&line).map(Some).map_err(|error| QmpError::Protocol(format!("a line that is no JSON object: {error}")))
+    serde_json::from_slice(&line)
+        .map(Some)
+        .map_err(|error| QmpError::Protocol(format!("a line that is no JSON object: {error}")))
 }
 
 #[cfg(test)]
@@ -208,14 +215,24 @@ mod tests {
                 json!({ "event": "RESET", "data": { "guest": true } }),
                 json!({ "return": { "status": "running" }, "id": request["id"] })
             ),
-            Some("nonsense") => json!({ "error": { "class": "CommandNotFound", "desc": "not found" }, "id": request["id"] }).to_string() + "\n",
+            Some("nonsense") => {
+                json!({ "error": { "class": "CommandNotFound", "desc": "not found" }, "id": request["id"] })
+                    .to_string()
+                    + "\n"
+            }
             _ => done(&request),
         }));
         let (qmp, mut events) = Qmp::handshake(ours).await.unwrap();
         assert_eq!(qmp.execute("query-status", Value::Null).await.unwrap()["status"], "running");
-        assert_eq!(events.recv().await.unwrap(), Event { name: "RESET".into(), data: json!({ "guest": true }) });
+        assert_eq!(
+            events.recv().await.unwrap(),
+            Event { name: "RESET".into(), data: json!({ "guest": true }) }
+        );
         let error = qmp.execute("nonsense", json!({ "x": 1 })).await.unwrap_err();
-        assert!(matches!(&error, QmpError::Refused { description, .. } if description == "not found"), "{error}");
+        assert!(
+            matches!(&error, QmpError::Refused { description, .. } if description == "not found"),
+            "{error}"
+        );
         drop(qmp);
         play.await.unwrap();
     }
@@ -223,7 +240,10 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_ends_fails_the_caller_and_the_events() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        tokio::spawn(peer(theirs, |request| if request["execute"] == "quit" { String::new() } else { done(&request) }));
+        tokio::spawn(peer(
+            theirs,
+            |request| if request["execute"] == "quit" { String::new() } else { done(&request) },
+        ));
         let (qmp, mut events) = Qmp::handshake(ours).await.unwrap();
         assert!(matches!(qmp.execute("quit", Value::Null).await, Err(QmpError::Closed)));
         assert_eq!(events.recv().await, None);

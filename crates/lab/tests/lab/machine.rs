@@ -71,7 +71,10 @@ fn power_and_reset() {
         let dir = tempfile::tempdir().unwrap();
         let machine = machine(dir.path(), Firmware::Bios).await;
         assert!(!machine.is_on().await.unwrap());
-        machine.control(Control::HardReset, NO_OVERRIDE).await.expect_err("a machine that is off can't be reset");
+        machine
+            .control(Control::HardReset, NO_OVERRIDE)
+            .await
+            .expect_err("a machine that is off can't be reset");
         machine.control(Control::PowerDown, NO_OVERRIDE).await.expect("off is off already");
 
         machine.control(Control::PowerUp, NO_OVERRIDE).await.unwrap();
@@ -109,7 +112,9 @@ fn one_shot_flags_last_one_boot_and_persistent_ones_stay() {
         assert_eq!(*boots.borrow(), 2);
         let end = console.wait_for("from disk", mark, LIMIT).await.unwrap();
         let log = std::fs::read(console.path()).unwrap();
-        let second = String::from_utf8_lossy(&log[usize::try_from(mark).unwrap()..usize::try_from(end).unwrap()]).into_owned();
+        let second =
+            String::from_utf8_lossy(&log[usize::try_from(mark).unwrap()..usize::try_from(end).unwrap()])
+                .into_owned();
         assert!(!second.contains("Booting from ROM"), "network was tried first again:\n{second}");
         assert!(machine.is_on().await.unwrap());
 
@@ -123,10 +128,13 @@ fn one_shot_flags_last_one_boot_and_persistent_ones_stay() {
 }
 
 #[test]
-fn uefi_firmware_comes_up_on_the_serial_console() {
-    in_rack("machine::uefi_firmware_comes_up_on_the_serial_console", || async {
+fn uefi_tries_the_network_first_when_told_to() {
+    in_rack("machine::uefi_tries_the_network_first_when_told_to", || async {
         let dir = tempfile::tempdir().unwrap();
-        let machine = machine(dir.path(), Firmware::Uefi).await;
+        lab::network::configure(1).unwrap();
+        let mut config = machine(dir.path(), Firmware::Uefi).await.config().clone();
+        config.tap = Some(lab::network::tap(0));
+        let machine = Machine::create(config, dir.path()).await.unwrap();
         machine.control(Control::PowerUp, flags(BootDevice::Pxe, false)).await.unwrap();
         machine.console().wait_for("Start PXE over IPv4", 0, LIMIT).await.unwrap();
     });

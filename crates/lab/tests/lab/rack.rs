@@ -45,7 +45,10 @@ fn start() -> Running {
     let namespace = std::fs::read_link(format!("/proc/{}/ns/net", info.pid)).unwrap();
     let rack = Running { child, temp, info, namespace };
     // Machines run: a BMC is asked, and QEMU is there.
-    let on = exec(&rack, &["ipmitool", "-I", "lanplus", "-H", "10.77.1.11", "-U", "admin", "-P", "billet-lab", "power", "on"]);
+    let on = exec(
+        &rack,
+        &["ipmitool", "-I", "lanplus", "-H", "10.77.1.11", "-U", "admin", "-P", "billet-lab", "power", "on"],
+    );
     assert!(on.contains("Up/On"), "{on}");
     assert!(members(&rack.namespace).len() > 1, "QEMU runs in the rack's namespace");
     rack
@@ -68,7 +71,8 @@ fn entries(dir: &Path) -> BTreeSet<PathBuf> {
 fn members(namespace: &Path) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|id| std::fs::read_link(format!("/proc/{id}/ns/net")).is_ok_and(|link| link == namespace)).collect()
+    ids.filter(|id| std::fs::read_link(format!("/proc/{id}/ns/net")).is_ok_and(|link| link == namespace))
+        .collect()
 }
 
 /// Waits until nothing is left: no process in the namespace, no file in the temporary directory.
@@ -112,7 +116,19 @@ fn nothing_is_left_after_kill_9_of_the_inner_process() {
 #[test]
 fn two_racks_do_not_meet() {
     let (mut first, mut second) = (start(), start());
-    let status = ["ipmitool", "-I", "lanplus", "-H", "10.77.1.11", "-U", "admin", "-P", "billet-lab", "power", "status"];
+    let status = [
+        "ipmitool",
+        "-I",
+        "lanplus",
+        "-H",
+        "10.77.1.11",
+        "-U",
+        "admin",
+        "-P",
+        "billet-lab",
+        "power",
+        "status",
+    ];
     let off = [&status[..9], &["power", "off"]].concat();
     assert!(exec(&first, &off).contains("Down/Off"));
     let deadline = Instant::now() + LIMIT;
