@@ -6,7 +6,7 @@
 //! both in less than 64 MB. Every measured run is a process of its own, so that its peak memory is its own; contestants
 //! take turns, and medians are printed. The writer hashes the image while it writes, which the others don't.
 //!
-//! `cargo bench -p disk --bench write_image [-- DIRECTORY]`; needs `dd`, `qemu-img`, 4 GiB of space.
+//! `cargo bench -p disk --bench write_image [-- DIRECTORY [ROUNDS]]`; needs `dd`, `qemu-img`, 4 GiB of space.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -20,7 +20,7 @@ use disk::{
 };
 
 const SIZE: u64 = 1 << 30;
-const ROUNDS: usize = 7;
+const DEFAULT_ROUNDS: usize = 7;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -28,8 +28,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match &arguments[..] {
         [mode, image, target, checksum] if mode == "--write" => write_once(image, target, checksum),
-        [directory] => compare(Path::new(directory)),
-        _ => compare(&std::env::temp_dir()),
+        [directory, rounds] => compare(Path::new(directory), rounds.parse()?),
+        [directory] => compare(Path::new(directory), DEFAULT_ROUNDS),
+        _ => compare(&std::env::temp_dir(), DEFAULT_ROUNDS),
     }
 }
 
@@ -56,21 +57,21 @@ fn write_once(image: &str, target: &str, checksum: &str) -> Result<()> {
     Ok(())
 }
 
-fn compare(directory: &Path) -> Result<()> {
+fn compare(directory: &Path, rounds: usize) -> Result<()> {
     let directory = directory.join(format!("billet-bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
-    let result = run_all(&directory);
+    let result = run_all(&directory, rounds);
     fs::remove_dir_all(&directory)?;
     result
 }
 
-fn run_all(directory: &Path) -> Result<()> {
+fn run_all(directory: &Path, rounds: usize) -> Result<()> {
     let at = |name: &str| directory.join(name).to_string_lossy().into_owned();
     let (noise, mixed, out) = (at("noise.raw"), at("mixed.raw"), at("out"));
     make_image(&noise, false)?;
     make_image(&mixed, true)?;
 
-    println!("1 GiB raw, no zeros; medians of {ROUNDS}, MiB/s of guest data");
+    println!("1 GiB raw, no zeros; medians of {rounds}, MiB/s of guest data");
     for algorithm in [None, Some(Algorithm::Sha256), Some(Algorithm::Sha512), Some(Algorithm::Md5)] {
         let checksum = algorithm.map_or(Ok("none".into()), |a| hash(&noise, a))?;
         let (input, output) = (format!("if={noise}"), format!("of={out}"));
@@ -82,11 +83,13 @@ fn run_all(directory: &Path) -> Result<()> {
             ("dd", &dd),
             ("dd", &dd_sync),
             0.8,
+            rounds,
         )?;
     }
 
     println!("\n1 GiB qcow2: a third noise, a third text, a third zeros; sha256 of the image file");
     let kinds: &[(&str, &[&str])] = &[
+        ("qcow2, plain, no checksum", &[]),
         ("qcow2, plain", &[]),
         ("qcow2, zlib", &["-c"]),
         ("qcow2, zstd", &["-c", "-o", "compression_type=zstd"]),
@@ -96,10 +99,18 @@ fn run_all(directory: &Path) -> Result<()> {
     for (name, options) in kinds {
         let all = [&["convert", "-f", "raw", "-O", "qcow2"], *options, &[&mixed, &image]].concat();
         run("qemu-img", &all)?;
-        let checksum = hash(&image, Algorithm::Sha256)?;
+        let checksum =
+            if name.ends_with("no checksum") { "none".into() } else { hash(&image, Algorithm::Sha256)? };
         let convert = ["convert", "-f", "qcow2", "-O", "raw", &image, &out];
         let convert_sync = ["convert", "-t", "writeback", "-f", "qcow2", "-O", "raw", &image, &out];
-        contest(name, &[&image, &out, &checksum], ("qemu-img", &convert), ("qemu-img", &convert_sync), 1.0)?;
+        contest(
+            name,
+            &[&image, &out, &checksum],
+            ("qemu-img", &convert),
+            ("qemu-img", &convert_sync),
+            1.0,
+            rounds,
+        )?;
         run("qemu-img", &["compare", "-f", "raw", "-F", "raw", &mixed, &out])?;
     }
     Ok(())
@@ -113,12 +124,13 @@ fn contest(
     cached: (&str, &[&str]),
     synced: (&str, &[&str]),
     bar: f64,
+    rounds: usize,
 ) -> Result<()> {
     let own = std::env::current_exe()?;
     let own = own.to_string_lossy();
     let (mut ours, mut ours_cached, mut theirs, mut theirs_cached) = (vec![], vec![], vec![], vec![]);
     let mut peak = 0;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         theirs_cached.push(timed(write[1], cached)?.0);
         theirs.push(timed(write[1], synced)?.0);
         let (_, printed) = timed(write[1], (&own, &["--write", write[0], write[1], write[2]]))?;

@@ -133,9 +133,9 @@ pub(crate) fn admit(content: Content, declared: Option<Format>, permitted: &[For
         }
         _ => {}
     }
-    let is_permitted = |f: Format| permitted.contains(&f);
-    if !is_permitted(actual) && !(is_flat(actual) && declared.map_or(is_permitted(Format::Raw), is_permitted))
-    {
+    // Who permits raw permits it with a partition table too.
+    let is_permitted = |f: Format| permitted.contains(&f) || (is_flat(f) && permitted.contains(&Format::Raw));
+    if !is_permitted(actual) {
         return Err(Error::image(format!("format {} is not permitted here", actual.name()), PERMIT));
     }
     Ok(actual)

@@ -110,7 +110,7 @@ impl Header {
     }
 
     fn place_tables(&mut self, head: &[u8]) -> Result<()> {
-        let per_l2 = (1 << self.cluster_bits) / self.l2_entry_size() << self.cluster_bits;
+        let per_l2 = (self.cluster_size() / self.l2_entry_size()) << self.cluster_bits;
         self.l1_entries = self.virtual_size.div_ceil(per_l2);
         let l1_present = u64::from(be32(head, 36));
         if l1_present < self.l1_entries || self.l1_entries * 8 > MAX_L1_BYTES {
@@ -219,7 +219,7 @@ impl Features {
             ));
         }
         let header_length = be32(head, 100) as usize;
-        if header_length < 104 || header_length % 8 != 0 || header_length > head.len() {
+        if header_length < 104 || !header_length.is_multiple_of(8) || header_length > head.len() {
             return Err(Error::image(
                 format!("its header length of {header_length} is out of range"),
                 REPAIR,
