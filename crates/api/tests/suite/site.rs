@@ -1,0 +1,154 @@
+//! One site for one test.
+
+use api::auth::Auth;
+use api::{ApiState, Settings};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use conductor::Conductor;
+use jiff::Timestamp;
+use model::driver::{Enabled, FAKE};
+use model::node::Node;
+use serde_json::Value;
+use std::sync::Arc;
+use store::{Guard, Store, StoreError};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+/// A site; its state directory goes with it.
+pub struct Site {
+    pub operator: Router,
+    pub ramdisk: Router,
+    pub store: Store,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// What the user reads of an error, with its shape checked.
+    pub fn fault(&self) -> String {
+        let inner: Value =
+            serde_json::from_str(self.json()["error_message"].as_str().expect("a JSON text")).unwrap();
+        let code = if self.status.is_server_error() { "Server" } else { "Client" };
+        assert_eq!(inner["faultcode"], code);
+        assert_eq!(inner["debuginfo"], Value::Null);
+        inner["faultstring"].as_str().unwrap().to_owned()
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts a status; the body tells why it differs.
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+}
+
+impl Site {
+    /// A site without authentication, with `ipmi` and `fake-hardware`.
+    pub async fn new() -> Self {
+        Self::with(Auth::None).await
+    }
+
+    /// The same with another authentication.
+    pub async fn with(auth: Auth) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let bmcs = Arc::new(bmc::Registry::new(Default::default()));
+        let conductor = Conductor::new(store.clone(), conductor::Settings::new("seed", dir.path()), bmcs);
+        let settings = Settings {
+            auth,
+            drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(),
+            ..Settings::default()
+        };
+        let state =
+            Arc::new(ApiState { store: store.clone(), conductor, settings, started_at: Timestamp::now() });
+        Self {
+            operator: api::operator_router(Arc::clone(&state)),
+            ramdisk: api::ramdisk_router(state),
+            store,
+            _dir: dir,
+        }
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(router: &Router, request: Request<Body>) -> Answer {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap();
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        };
+        assert_eq!(answer.header("x-openstack-ironic-api-minimum-version"), "1.1");
+        assert_eq!(answer.header("x-openstack-ironic-api-maximum-version"), "1.115");
+        assert!(answer.header("x-openstack-request-id").starts_with("req-"));
+        assert_eq!(answer.header("x-openstack-request-id"), answer.header("openstack-request-id"));
+        if matches!(answer.status.as_u16(), 202 | 204) {
+            assert_eq!(answer.text, "");
+            assert_eq!(answer.header("content-type"), "");
+        }
+        answer
+    }
+
+    /// A request at a microversion, with a JSON body or none.
+    pub async fn at(&self, minor: u16, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header("host", "h:1")
+            .header("x-openstack-ironic-api-version", format!("1.{minor}"));
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        Self::send(&self.operator, request.body(body).unwrap()).await
+    }
+
+    /// A request at the newest microversion.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.at(115, method, path, body).await
+    }
+
+    /// `GET` at the newest microversion.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None).await
+    }
+
+    /// A node of `fake-hardware`.
+    pub async fn node(&self, name: &str) -> Uuid {
+        let body = serde_json::json!({"driver": FAKE, "name": name});
+        let answer = self.call("POST", "/v1/nodes", Some(body)).await.is(201);
+        answer.json()["uuid"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Changes a stored node behind the API's back.
+    pub async fn edit(&self, uuid: Uuid, change: impl FnOnce(&mut Node)) {
+        self.store
+            .edit_node(uuid, Guard::Any, Timestamp::now(), |edit| {
+                change(&mut edit.node);
+                Ok::<_, StoreError>(())
+            })
+            .await
+            .unwrap();
+    }
+}
