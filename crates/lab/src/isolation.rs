@@ -145,6 +145,8 @@ pub fn join(pid: i32) -> Result<()> {
 /// The inner process, seen from outside.
 struct Inner {
     pid: Pid,
+    /// It listens for SIGTERM and takes things down in order; otherwise (a build) being killed is all it needs.
+    cleans_up: bool,
     /// Closed by the kernel when this process dies; the inner one waits for that.
     _alive: OwnedFd,
 }
@@ -184,7 +186,7 @@ impl Inner {
         // SAFETY: without CLONE_VM the child runs on its own copy of this memory, and the closure above only makes system calls.
         let pid = unsafe { clone(child, &mut stack, spaces, Some(Signal::SIGCHLD as i32)) }
             .map_err(refused("making network, PID and mount namespaces"))?;
-        Ok(Self { pid, _alive: alive })
+        Ok(Self { pid, cleans_up: network == Network::Own, _alive: alive })
     }
 
     fn wait(&self) -> i32 {
@@ -202,7 +204,7 @@ impl Inner {
                 Ok(Signal::SIGCHLD) | Err(_) => {}
                 Ok(signal) => {
                     // The second signal, or the alarm after the first, means: now.
-                    let deed = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
+                    let deed = if is_stopping || !self.cleans_up { Signal::SIGKILL } else { Signal::SIGTERM };
                     tracing::debug!(%signal, %deed, "passing the signal on");
                     let _ = kill(self.pid, deed);
                     if !is_stopping {
@@ -259,8 +261,9 @@ fn settle(pipe: OwnedFd) -> Result<()> {
         .spawn(move || {
             let mut byte = [0u8];
             while let Err(nix::Error::EINTR) = read(&pipe, &mut byte) {}
-            // The outer process is gone. Kill everything that could still write, remove the files, and take the namespaces along.
-            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            // The outer process is gone. Stop everything that could still write (killing it would make the main thread fail and exit
+            // before the files are removed), remove the files, and take the namespaces along.
+            let _ = kill(Pid::from_raw(-1), Signal::SIGSTOP);
             state_dir::remove_own();
             image::sweep();
             std::process::exit(1);

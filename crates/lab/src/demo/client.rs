@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::error::{Error, Result};
-use crate::image::cache_dir;
+use crate::image;
 use crate::process;
 
 /// What is installed, all versions pinned.
@@ -17,7 +17,7 @@ const REQUIREMENTS: &str = include_str!("../../assets/client/requirements.txt");
 
 fn directory() -> Result<PathBuf> {
     let key: String = Sha256::digest(REQUIREMENTS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ok(cache_dir()?.join(format!("client-{key}")))
+    Ok(image::cache_dir()?.join(format!("client-{key}")))
 }
 
 /// The virtual environment, if it is in the cache.
@@ -30,6 +30,7 @@ pub(super) fn find() -> Result<Option<PathBuf>> {
 pub(super) fn install() -> Result<PathBuf> {
     let dir = directory()?;
     let ready = dir.join("ready");
+    let _lock = image::lock(&image::cache_dir()?)?;
     if ready.exists() {
         return Ok(dir);
     }

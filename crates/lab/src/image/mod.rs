@@ -10,6 +10,7 @@ mod tiny;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
@@ -102,14 +103,7 @@ fn place(kind: Kind, cache: &Path) -> Result<(String, PathBuf)> {
 /// [`Error::Missing`] for a tool that is not installed; [`Error::Command`] when one fails; [`Error::Io`].
 pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let cache = cache_dir()?;
-    // One build at a time: a second one waits here and then finds the first one's result.
-    let lock_path = cache.join("lock");
-    let lock = std::fs::File::create(&lock_path).map_err(Error::io("creating", &lock_path))?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| Error::Io {
-        what: "locking",
-        path: lock_path,
-        source: error.into(),
-    })?;
+    let _lock = lock(&cache)?;
     let (key, raw) = place(kind, &cache)?;
     if !raw.exists() {
         forget_unfinished(&cache);
@@ -145,10 +139,39 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
     }
 }
 
+/// Does this process hold the cache's lock?
+static IS_BUILDING: AtomicBool = AtomicBool::new(false);
+
+/// The cache's lock, held while this value lives.
+pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its effect")] Flock<std::fs::File>);
+
+impl Drop for CacheLock {
+    fn drop(&mut self) {
+        IS_BUILDING.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Locks the cache. One build at a time: a second one waits here and then finds the first one's result.
+pub(crate) fn lock(cache: &Path) -> Result<CacheLock> {
+    let path = cache.join("lock");
+    let file = std::fs::File::create(&path).map_err(Error::io("creating", &path))?;
+    match Flock::lock(file, FlockArg::LockExclusive) {
+        Ok(held) => {
+            IS_BUILDING.store(true, Ordering::SeqCst);
+            Ok(CacheLock(held))
+        }
+        Err((_, error)) => Err(Error::Io { what: "locking", path, source: error.into() }),
+    }
+}
+
 /// Removes what builds that were killed have left in the cache, unless one is going on.
+///
+/// The build of this very process counts as killed: it is about to be.
 pub(crate) fn sweep() {
-    if let Ok(cache) = cache_dir()
-        && let Ok(lock) = std::fs::File::create(cache.join("lock"))
+    let Ok(cache) = cache_dir() else { return };
+    if IS_BUILDING.load(Ordering::SeqCst) {
+        forget_unfinished(&cache);
+    } else if let Ok(lock) = std::fs::File::create(cache.join("lock"))
         && let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
     {
         forget_unfinished(&cache);
@@ -158,7 +181,11 @@ pub(crate) fn sweep() {
 /// As [`sweep`], for the holder of the cache's lock.
 fn forget_unfinished(cache: &Path) {
     for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with("build-")) {
+        let name = entry.file_name();
+        let is_build = name.to_str().is_some_and(|name| name.starts_with("build-"));
+        // The client's environment is marked when it is whole.
+        let is_client = name.to_str().is_some_and(|name| name.starts_with("client-"));
+        if is_build || (is_client && !entry.path().join("ready").exists()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
