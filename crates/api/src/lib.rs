@@ -54,7 +54,9 @@ pub struct Settings {
     pub allow_deleting_available_nodes: bool,
     /// `[DEFAULT] default_resource_class`.
     pub default_resource_class: Option<String>,
-    /// `[DEFAULT] default_conductor_group`.
+    /// `[conductor] conductor_group`: the group whose nodes this site's conductor serves, lower case.
+    pub conductor_group: String,
+    /// `[DEFAULT] default_conductor_group`: what new nodes get that name none.
     pub default_conductor_group: String,
     /// `[api] ramdisk_heartbeat_timeout`.
     pub heartbeat_timeout: Duration,
@@ -75,6 +77,7 @@ impl Default for Settings {
             max_limit: 1000,
             allow_deleting_available_nodes: true,
             default_resource_class: None,
+            conductor_group: String::new(),
             default_conductor_group: String::new(),
             heartbeat_timeout: Duration::from_secs(300),
             agent_tls_min_version: "1.3".to_owned(),

@@ -117,6 +117,12 @@ impl Route {
         self
     }
 
+    /// Another status than 404 below its microversion.
+    pub const fn below(mut self, status: StatusCode) -> Self {
+        self.below = status;
+        self
+    }
+
     /// Answers this status.
     pub const fn success(mut self, status: StatusCode) -> Self {
         self.success = status;

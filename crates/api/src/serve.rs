@@ -89,7 +89,13 @@ async fn serve(
         return Err(ApiError::new(
             route.below,
             match route.below {
-                StatusCode::NOT_ACCEPTABLE => "Request not acceptable.".to_owned(),
+                StatusCode::NOT_ACCEPTABLE => format!(
+                    "Request not acceptable. The minimal required API version should be {}",
+                    route.since
+                ),
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    format!("Method Not Allowed below API version {}", route.since)
+                }
                 _ => format!(
                     "Resource could not be found. It is there from API version {} on, and {version} was asked for.",
                     route.since

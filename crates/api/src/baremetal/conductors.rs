@@ -1,6 +1,6 @@
 //! `/v1/conductors`: the one of this process.
 
-use super::fields::{Chosen, Field, Page, time};
+use super::fields::{Chosen, Field, Page, time, unknown_field};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use model::version as v;
@@ -23,7 +23,7 @@ const COLUMNS: &[(&str, &str)] =
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let mut args = call.query.clone();
     args.only(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail"])?;
-    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT)?;
+    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT, unknown_field)?;
     let marker = args.take("marker");
     let page = Page::read(&call, &args, FIELDS, COLUMNS)?;
     let hostname = call.state.conductor.hostname();
@@ -45,7 +45,7 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
 /// `GET /v1/conductors/{hostname}`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
     call.query.only(&["fields"])?;
-    let chosen = Chosen::of_one(&call.query, call.version, FIELDS)?;
+    let chosen = Chosen::of_one(&call.query, call.version, FIELDS, unknown_field)?;
     let asked = call.parameter("hostname");
     if asked != call.state.conductor.hostname() {
         return Err(missing(asked));
@@ -64,7 +64,7 @@ fn shown(call: &Call, chosen: &Chosen) -> Map<String, Value> {
     let drivers: Vec<_> = settings.drivers.hardware_types().iter().map(|hardware| hardware.name).collect();
     let all = [
         ("hostname", json!(hostname)),
-        ("conductor_group", json!(settings.default_conductor_group)),
+        ("conductor_group", json!(settings.conductor_group)),
         ("alive", json!(true)),
         ("drivers", json!(drivers)),
         ("created_at", json!(time(call.state.started_at))),

@@ -16,6 +16,19 @@ use store::SortDirection;
 /// A field of a resource and the microversion that it came with.
 pub type Field = (&'static str, Microversion);
 
+/// How a resource refuses a field that it doesn't have: nodes have a wording of their own.
+pub type Unknown = fn(&str) -> String;
+
+/// Most resources' wording.
+pub fn unknown_field(name: &str) -> String {
+    format!("Field(s) \"{name}\" are not valid")
+}
+
+/// Nodes' wording.
+pub fn unknown_node_field(name: &str) -> String {
+    format!("Field {name} is not a valid field.")
+}
+
 /// Which fields of a resource are shown.
 #[derive(Debug, Clone)]
 pub enum Chosen {
@@ -35,10 +48,15 @@ impl Chosen {
     }
 
     /// Reads `fields=` of a single resource.
-    pub fn of_one(args: &Args, version: Microversion, known: &[Field]) -> Result<Self, ApiError> {
+    pub fn of_one(
+        args: &Args,
+        version: Microversion,
+        known: &[Field],
+        unknown: Unknown,
+    ) -> Result<Self, ApiError> {
         match args.list("fields")? {
             None => Ok(Chosen::All),
-            Some(list) => Self::check(list, version, known),
+            Some(list) => Self::check(list, version, known, unknown),
         }
     }
 
@@ -48,11 +66,12 @@ impl Chosen {
         version: Microversion,
         known: &[Field],
         default: &[&str],
+        unknown: Unknown,
     ) -> Result<Self, ApiError> {
         let fields = args.list("fields")?;
         let detail = args.boolean("detail")?;
         let chosen = match fields {
-            Some(list) => Some(Self::check(list, version, known)?),
+            Some(list) => Some(Self::check(list, version, known, unknown)?),
             None => None,
         };
         if let Some(detail) = detail
@@ -73,7 +92,12 @@ impl Chosen {
         }
     }
 
-    fn check(list: Vec<String>, version: Microversion, known: &[Field]) -> Result<Self, ApiError> {
+    fn check(
+        list: Vec<String>,
+        version: Microversion,
+        known: &[Field],
+        unknown: Unknown,
+    ) -> Result<Self, ApiError> {
         if !version.has(FIELDS) {
             return Err(ApiError::not_acceptable());
         }
@@ -82,10 +106,8 @@ impl Chosen {
             return Err(ApiError::not_acceptable());
         }
         if let Some(name) = list.iter().find(|name| since(name).is_none()) {
-            return Err(ApiError::invalid(format!(
-                "Field {} is not a valid field.",
-                name.chars().take(crate::limits::QUOTED_CHARACTERS).collect::<String>()
-            )));
+            let name: String = name.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+            return Err(ApiError::invalid(unknown(&name)));
         }
         Ok(Chosen::Some(list))
     }

@@ -119,15 +119,18 @@ const ROUTES: &[Route] = &[
         handler!(boot_device::supported),
     ),
     Route::new(Get, "/v1/nodes/{node}/traits", "baremetal:node:traits:list", handler!(traits::list))
-        .since(v::TRAITS),
+        .since(v::TRAITS)
+        .below(StatusCode::NOT_ACCEPTABLE),
     Route::new(Put, "/v1/nodes/{node}/traits", "baremetal:node:traits:set", handler!(traits::replace))
         .since(v::TRAITS)
+        .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/traits", "baremetal:node:traits:delete", handler!(traits::clear))
         .since(v::TRAITS)
         .success(NO_CONTENT),
     Route::new(Put, "/v1/nodes/{node}/traits/{trait}", "baremetal:node:traits:set", handler!(traits::add))
         .since(v::TRAITS)
+        .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(NO_CONTENT),
     Route::new(
         Delete,

@@ -85,8 +85,8 @@ const RESERVED: &[&str] = &[
 pub async fn create(call: Call) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
     let body = object("node", call.json()?)?;
+    check_network_data("Schema error for node:", body.get("network_data"))?;
     check("node", &body, PROPERTIES, &["driver"])?;
-    check_network_data("node", body.get("network_data"))?;
     let now = call.now();
     let own =
         body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
@@ -103,6 +103,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     if node.conductor_group.is_empty() {
         node.conductor_group = settings.default_conductor_group.clone();
     }
+    check_group(&call, &node)?;
     if node.resource_class.as_deref().is_none_or(str::is_empty) {
         node.resource_class = settings.default_resource_class.clone();
     }
@@ -130,6 +131,15 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     call.state.store.create_node(&node, &[event]).await?;
     let location = call.url(&format!("nodes/{}", node.uuid));
     Ok(whole(&call, &node)?.at(location))
+}
+
+/// Is there a conductor for the node's group?
+pub fn check_group(call: &Call, node: &Node) -> Result<(), ApiError> {
+    if node.conductor_group == call.state.settings.conductor_group {
+        return Ok(());
+    }
+    let group: String = node.conductor_group.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+    Err(driver::InterfaceError::Driver { driver: node.driver.clone(), group }.into())
 }
 
 /// Refuses fields that the microversion doesn't have. `name: null` has always been let through.
@@ -166,7 +176,9 @@ pub fn check_name(
 }
 
 /// `network_data` is an object of lists: `links`, `networks`, `services`.
-pub fn check_network_data(what: &str, value: Option<&Value>) -> Result<(), ApiError> {
+///
+/// `prefix` begins the refusal.
+pub fn check_network_data(prefix: &str, value: Option<&Value>) -> Result<(), ApiError> {
     let Some(value) = value else { return Ok(()) };
     let fits = match value {
         Value::Null => true,
@@ -180,7 +192,7 @@ pub fn check_network_data(what: &str, value: Option<&Value>) -> Result<(), ApiEr
         return Ok(());
     }
     Err(ApiError::invalid(format!(
-        "Schema error for {what}: {shown} is not valid under any of the given schemas. Possible root cause: {shown} is not of \
+        "{prefix} {shown} is not valid under any of the given schemas. Possible root cause: {shown} is not of \
          type 'null'. network_data has the lists \"links\", \"networks\" and \"services\".",
         shown = repr(value)
     )))

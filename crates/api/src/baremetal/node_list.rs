@@ -1,6 +1,6 @@
 //! `GET /v1/nodes` and `/v1/nodes/detail`.
 
-use super::fields::{Chosen, Page};
+use super::fields::{Chosen, Page, unknown_node_field};
 use super::node_fields::{Context, DEFAULT, FIELDS, NodeView};
 use crate::args::Args;
 use crate::call::{Call, Reply};
@@ -60,7 +60,7 @@ const FILTER_VERSIONS: &[(&str, Microversion)] = &[
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let args = call.query.clone();
     args.only(&[FILTERS, &["fields", "detail"]].concat())?;
-    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT)?;
+    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT, unknown_node_field)?;
     page(&call, &args, &chosen, "nodes").await
 }
 
@@ -83,7 +83,9 @@ async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Re
         call.find_node(&marker.to_string()).await?;
     }
     let conductor = call.state.conductor.hostname();
-    let rows = if args.text("conductor")?.is_some_and(|host| host != conductor) {
+    // An empty list of shards is a list that nothing is in.
+    let no_shard = args.list("shard")?.is_some_and(|shards| shards.is_empty());
+    let rows = if no_shard || args.text("conductor")?.is_some_and(|host| host != conductor) {
         Vec::new()
     } else {
         call.state.store.nodes(&query).await?
@@ -136,7 +138,14 @@ impl Serialize for NodeList<'_> {
 }
 
 fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
-    let mut query = NodeQuery::default();
+    let mut query = NodeQuery {
+        associated: args.boolean("associated")?,
+        maintenance: args.boolean("maintenance")?,
+        retired: args.boolean("retired")?,
+        sharded: args.boolean("sharded")?,
+        include_children: args.boolean("include_children")?.unwrap_or(false),
+        ..NodeQuery::default()
+    };
     if let Some(state) = args.text("provision_state")? {
         if !call.version.has(v::PROVISION_STATE_FILTER) {
             return Err(ApiError::not_acceptable());
@@ -183,13 +192,8 @@ fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
             query.equal.push((name, value.to_string()));
         }
     }
-    query.associated = args.boolean("associated")?;
-    query.maintenance = args.boolean("maintenance")?;
-    query.retired = args.boolean("retired")?;
-    query.sharded = args.boolean("sharded")?;
     query.shards = args.list("shard")?.unwrap_or_default();
     query.description_contains = args.text("description_contains")?.map(str::to_owned);
     query.project = args.text("project")?.map(str::to_owned);
-    query.include_children = args.boolean("include_children")?.unwrap_or(false);
     Ok(query)
 }

@@ -1,7 +1,7 @@
 //! `PATCH /v1/nodes/{node}`: a JSON patch of the node's document, and the rules by state that guard it.
 
 use super::fields::{Masked, keep_masked, masked_instance_info};
-use super::node_create::{PROPERTIES, apply, check_name, check_network_data};
+use super::node_create::{PROPERTIES, apply, check_group, check_name, check_network_data};
 use super::node_fields::{interface, since};
 use super::nodes::whole;
 use super::patch::{self, Kind, Operation};
@@ -9,6 +9,7 @@ use super::schema::{FLAG, Property, TEXT, check, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::limits::DESCRIPTION_CHARACTERS;
+use crate::wording::{display, repr};
 use model::driver::{self, Enabled};
 use model::event::{EventKind, LogEvent};
 use model::node::{InterfaceKind, Interfaces, Node};
@@ -91,10 +92,11 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let ident = call.parameter("node");
     check_state(&row.node, &operations, ident, call.version)?;
     for operation in of(&operations, "name") {
-        if let Some(name) = operation.value.as_ref().and_then(Value::as_str) {
-            check_name(name, call.version, |name| {
-                format!("Node {ident}: Cannot change name to invalid name '{name}'")
-            })?;
+        let refusal = |name: &str| format!("Node {ident}: Cannot change name to invalid name '{name}'");
+        match &operation.value {
+            Some(Value::String(name)) => check_name(name, call.version, refusal)?,
+            Some(other) => return Err(ApiError::invalid(refusal(&repr(other)))),
+            None => {}
         }
     }
     let parent = parent(&call, &operations).await?;
@@ -110,6 +112,9 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
                 after.parent_node = parent;
             }
             check_change(before, &mut after, call.version, ident)?;
+            if before.conductor_group != after.conductor_group {
+                check_group(&call, &after)?;
+            }
             refit(before, &mut after, enabled, reset)?;
             if after != *before {
                 let paths: Vec<_> =
@@ -161,7 +166,16 @@ fn check_operations(operations: &[Operation], version: Microversion, reset: bool
         }
     }
     for operation in of(operations, "network_data") {
-        check_network_data("patch", operation.value.as_ref())?;
+        match &operation.value {
+            Some(value @ Value::Object(_)) => check_network_data("Invalid network_data:", Some(value))?,
+            Some(other) => {
+                return Err(ApiError::invalid(format!(
+                    "Invalid network_data: {} is not of type 'object' ",
+                    repr(other)
+                )));
+            }
+            None => {}
+        }
     }
     Ok(())
 }
@@ -197,12 +211,23 @@ async fn parent(call: &Call, operations: &[Operation]) -> Result<Option<Option<U
     let Some(last) = operations.iter().rfind(|operation| operation.is_of("parent_node")) else {
         return Ok(None);
     };
-    match (last.kind, last.value.as_ref().and_then(Value::as_str)) {
-        (Kind::Add | Kind::Replace, Some(ident)) => {
-            let row = call.find_node(ident).await.map_err(ApiError::in_body)?;
-            Ok(Some(Some(row.node.uuid)))
+    if last.kind == Kind::Remove {
+        return Ok(Some(None));
+    }
+    match &last.value {
+        None | Some(Value::Null) => Ok(Some(None)),
+        Some(value) => {
+            let found = match value {
+                Value::String(ident) => call.find_node(ident).await.ok(),
+                _ => None,
+            };
+            found.map(|row| Some(Some(row.node.uuid))).ok_or_else(|| {
+                ApiError::invalid(format!(
+                    "Unable to apply the requested parent_node '{}'. Requested value was invalid.",
+                    display(value)
+                ))
+            })
         }
-        _ => Ok(Some(None)),
     }
 }
 
@@ -296,7 +321,7 @@ fn check_change(before: &Node, after: &mut Node, version: Microversion, ident: &
         }
     }
     if before.protected_reason != after.protected_reason
-        && after.protected_reason.is_some()
+        && is_given(&after.protected_reason)
         && !after.protected
     {
         return Err(ApiError::invalid("The protected_reason field can only be set when protected is True"));
@@ -310,7 +335,7 @@ fn check_change(before: &Node, after: &mut Node, version: Microversion, ident: &
             )));
         }
     }
-    if before.retired_reason != after.retired_reason && after.retired_reason.is_some() && !after.retired {
+    if before.retired_reason != after.retired_reason && is_given(&after.retired_reason) && !after.retired {
         return Err(ApiError::invalid("The retired_reason field can only be set when retired is True"));
     }
     if let (Some(was), Some(new)) = (&before.instance_uuid, &after.instance_uuid)
@@ -329,6 +354,10 @@ fn check_change(before: &Node, after: &mut Node, version: Microversion, ident: &
         )));
     }
     Ok(())
+}
+
+fn is_given(reason: &Option<String>) -> bool {
+    reason.as_deref().is_some_and(|reason| !reason.is_empty())
 }
 
 fn refit_states() -> String {

@@ -1,6 +1,6 @@
 //! One node: show, delete, children.
 
-use super::fields::Chosen;
+use super::fields::{Chosen, unknown_node_field};
 use super::node_fields::{Context, FIELDS, NodeView};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -14,7 +14,7 @@ use store::{NodeQuery, StoreError};
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
     call.query.only(&["fields"])?;
     let row = call.node().await?;
-    let chosen = Chosen::of_one(&call.query, call.version, FIELDS)?;
+    let chosen = Chosen::of_one(&call.query, call.version, FIELDS, unknown_node_field)?;
     let context = Context {
         version: call.version,
         chosen: &chosen,

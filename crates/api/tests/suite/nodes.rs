@@ -226,8 +226,10 @@ async fn a_patch_follows_the_rules_of_the_state() {
     assert!(patch("/retired_reason", json!("x")).await.is(400).fault().contains("retired is True"));
     patch("/instance_uuid", json!("1be26c0b-03f2-4d2e-ae87-c02d7f33c123")).await.is(200);
     patch("/instance_uuid", json!("2be26c0b-03f2-4d2e-ae87-c02d7f33c123")).await.is(409);
-    patch("/conductor_group", json!("Rack-1")).await.is(200);
-    assert_eq!(site.get("/v1/nodes/n1").await.json()["conductor_group"], "rack-1");
+    let nobody = patch("/conductor_group", json!("Rack-1")).await.is(400).fault();
+    assert!(nobody.contains("supports driver fake-hardware for conductor group \"rack-1\""), "{nobody}");
+    patch("/name", Value::Null).await.is(400);
+    patch("/parent_node", json!("nope")).await.is(400);
     patch("/instance_info", json!({"display_name": "web"})).await.is(200);
     assert_eq!(site.get("/v1/nodes/n1").await.json()["instance_name"], "web");
     site.edit(uuid, |node| {

@@ -78,7 +78,6 @@ async fn routes_come_with_their_microversion() {
     let site = Site::new().await;
     site.node("n1").await;
     for (minor, path) in [
-        (37, "/v1/nodes/n1/traits"),
         (28, "/v1/nodes/n1/vifs"),
         (83, "/v1/nodes/n1/children"),
         (49, "/v1/conductors"),
@@ -87,6 +86,10 @@ async fn routes_come_with_their_microversion() {
         site.at(minor, "GET", path, None).await.is(200);
         site.at(minor - 1, "GET", path, None).await.is(404);
     }
+    site.at(37, "GET", "/v1/nodes/n1/traits", None).await.is(200);
+    site.at(36, "GET", "/v1/nodes/n1/traits", None).await.is(406);
+    site.at(36, "PUT", "/v1/nodes/n1/traits/CUSTOM_A", None).await.is(405);
+    site.at(36, "DELETE", "/v1/nodes/n1/traits", None).await.is(404);
     // Below 1.5 nodes have no names.
     site.at(4, "GET", "/v1/nodes/n1", None).await.is(404);
     site.at(5, "GET", "/v1/nodes/n1", None).await.is(200);
