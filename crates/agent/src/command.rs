@@ -186,7 +186,9 @@ fn plan(agent: &Arc<Agent>, extension: &str, name: &str, params: Map<String, Val
         ("service", "get_service_steps") => Ok(Plan::Now(steps::list(agent, Phase::Service, params))),
         ("clean", "execute_clean_step") => Ok(Plan::Later(steps::execute(agent, Phase::Clean, params)?)),
         ("deploy", "execute_deploy_step") => Ok(Plan::Later(steps::execute(agent, Phase::Deploy, params)?)),
-        ("service", "execute_service_step") => Ok(Plan::Later(steps::execute(agent, Phase::Service, params)?)),
+        ("service", "execute_service_step") => {
+            Ok(Plan::Later(steps::execute(agent, Phase::Service, params)?))
+        }
         ("standby", "prepare_image") => {
             let params: PrepareImageParams = read(params)?;
             image::validate(&params.image_info)?;

@@ -54,9 +54,11 @@ struct Loader {
 /// A distribution's own loader by its `BOOT*.CSV` (as shim's fallback would take it), else the removable-media path, else
 /// a distribution's shim or GRUB.
 fn find_loader(target: &dyn Target, start: u64, length: u64) -> Result<Loader, Fault> {
-    let broken = |why: String| Fault::invalid_image(format!("the EFI system partition cannot be read: {why}"));
+    let broken =
+        |why: String| Fault::invalid_image(format!("the EFI system partition cannot be read: {why}"));
     let files = FileSystem::open(target, start, length).map_err(broken)?;
-    let find = |entries: &[Entry], name: &str| entries.iter().find(|e| e.name.eq_ignore_ascii_case(name)).cloned();
+    let find =
+        |entries: &[Entry], name: &str| entries.iter().find(|e| e.name.eq_ignore_ascii_case(name)).cloned();
     let root = files.root().map_err(broken)?;
     let efi = match find(&root, "EFI").filter(|entry| entry.is_directory) {
         Some(entry) => files.directory(&entry).map_err(broken)?,
@@ -76,7 +78,9 @@ fn find_loader(target: &dyn Target, start: u64, length: u64) -> Result<Loader, F
         });
         if let Some(csv) = csv {
             let bytes = files.read(csv, 4096).map_err(broken)?;
-            if let Some((file, label)) = parse_csv(&bytes).and_then(|(name, label)| Some((find(&entries, &name)?, label))) {
+            if let Some((file, label)) =
+                parse_csv(&bytes).and_then(|(name, label)| Some((find(&entries, &name)?, label)))
+            {
                 by_csv.get_or_insert(Loader { path: path(&file), label });
             }
         }
@@ -109,7 +113,8 @@ fn parse_csv(bytes: &[u8]) -> Option<(String, String)> {
 
 /// Hard drive node, file path node, end node.
 fn device_path(target: &dyn Target, table: &PartitionTable, loader: &Loader) -> Result<Vec<u8>, Fault> {
-    let partition = table.efi_system_partition().ok_or_else(|| Fault::no_device("no EFI system partition"))?;
+    let partition =
+        table.efi_system_partition().ok_or_else(|| Fault::no_device("no EFI system partition"))?;
     let sector = u64::from(target.sector_size());
     let mut path = vec![4, 1, 42, 0];
     path.extend(partition.number.to_le_bytes());

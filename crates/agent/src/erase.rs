@@ -31,7 +31,8 @@ pub fn erase_metadata(machine: &Machine) -> Result<Value, Fault> {
 /// `erase_devices`: all data of every disk that can be written, by the fastest way the disk has: NVMe format, else discard
 /// and zeros over everything. `internal_info` may forbid the first (`agent_enable_nvme_secure_erase`).
 pub fn erase_all(machine: &Machine, internal_info: &Map<String, Value>) -> Result<Value, Fault> {
-    let may_format = internal_info.get("agent_enable_nvme_secure_erase").and_then(Value::as_bool).unwrap_or(true);
+    let may_format =
+        internal_info.get("agent_enable_nvme_secure_erase").and_then(Value::as_bool).unwrap_or(true);
     each(machine, |device| {
         let formatted = may_format.then(|| format(device)).flatten();
         match formatted {
@@ -80,7 +81,9 @@ fn each(machine: &Machine, erase: impl Fn(&BlockDevice) -> Result<String, Fault>
 
 fn open(device: &BlockDevice) -> Result<Disk, Fault> {
     Disk::open(&device.path).map_err(|error| {
-        Fault::erase(format!("opening it for writing failed: {error}; is it part of an array or multipath device?"))
+        Fault::erase(format!(
+            "opening it for writing failed: {error}; is it part of an array or multipath device?"
+        ))
     })
 }
 
@@ -112,7 +115,8 @@ fn overwrite(device: &BlockDevice) -> Result<String, Fault> {
     let (mut at, mut told) = (0, Instant::now());
     while at < size {
         let step = SLICE.min(size - at);
-        disk.zero(at, step).map_err(|error| Fault::erase(format!("writing zeros at byte {at} failed: {error}")))?;
+        disk.zero(at, step)
+            .map_err(|error| Fault::erase(format!("writing zeros at byte {at} failed: {error}")))?;
         at += step;
         if told.elapsed() > PROGRESS {
             say!("{name}: {} % erased", at * 100 / size);
@@ -148,7 +152,9 @@ mod tests {
         let done = erase_metadata(&machine(&[a.clone(), b.clone()])).unwrap();
         assert_eq!(done.as_object().unwrap().len(), 1);
         let bytes = fs::read(&a).unwrap();
-        assert!(bytes[..1 << 20].iter().all(|byte| *byte == 0) && bytes[7 << 20..].iter().all(|byte| *byte == 0));
+        assert!(
+            bytes[..1 << 20].iter().all(|byte| *byte == 0) && bytes[7 << 20..].iter().all(|byte| *byte == 0)
+        );
         assert_eq!(bytes[4 << 20], 7);
         assert_eq!(fs::read(&b).unwrap()[0], 7);
     }

@@ -69,7 +69,10 @@ pub fn prepare(agent: &Agent, params: &PrepareImageParams) -> Result<String, Fau
         }
     }
     let table = read_table(&target)?.filter(|table| !table.partitions.is_empty()).ok_or_else(|| {
-        Fault::deployment(format!("no partitions found on {name} after writing image {}; is it a whole-disk image?", info.id))
+        Fault::deployment(format!(
+            "no partitions found on {name} after writing image {}; is it a whole-disk image?",
+            info.id
+        ))
     })?;
     drop(target);
     crate::erase::reread_partitions(&device.path);
@@ -78,7 +81,13 @@ pub fn prepare(agent: &Agent, params: &PrepareImageParams) -> Result<String, Fau
     Ok(format!("image ({}) written to device {name} root_uuid={root}", info.id))
 }
 
-fn write(agent: &Agent, info: &ImageInfo, target: &Disk, name: &str, options: &WriteOptions) -> Result<(), Fault> {
+fn write(
+    agent: &Agent,
+    info: &ImageInfo,
+    target: &Disk,
+    name: &str,
+    options: &WriteOptions,
+) -> Result<(), Fault> {
     let mut reasons = Vec::new();
     for text in &info.urls {
         let Some(url) = Url::parse(text) else { continue };
@@ -111,8 +120,8 @@ fn write_from(
     let failed = |error: &dyn std::fmt::Display| {
         Fault::download(format!("Download of image {} from {url} failed: {error}", info.id))
     };
-    let mut source =
-        HttpSource::open(&agent.client, &agent.options, url, authorization(info)?).map_err(|error| failed(&error))?;
+    let mut source = HttpSource::open(&agent.client, &agent.options, url, authorization(info)?)
+        .map_err(|error| failed(&error))?;
     let (mut told, mut last) = (Instant::now(), None);
     let report = write_image(&mut source, target, options, &mut |progress: Progress| {
         if told.elapsed() > PROGRESS || (progress.phase != Phase::Writing && last != Some(progress.phase)) {
@@ -130,7 +139,16 @@ fn write_from(
         if report.checksum.is_some() { "right" } else { "not asked for" },
         if report.is_verified { ", read back" } else { "" },
     );
+    if let Some(peak) = peak_memory() {
+        say!("memory at its peak: {peak}");
+    }
     Ok(())
+}
+
+/// The most memory this process ever had resident, as the kernel writes it.
+fn peak_memory() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().to_owned())
 }
 
 fn describe(progress: Progress) -> String {
@@ -226,8 +244,9 @@ fn config_drive(agent: &Agent, params: &PrepareImageParams) -> Result<Option<Vec
         text => match Url::parse(text) {
             None => Ok(Some(disk::config_drive::decode(text)?)),
             Some(url) => {
-                let body = fetch(agent, &url, None, LONGEST_CONFIG_DRIVE)
-                    .map_err(|error| Fault::download(format!("fetching the config drive {url} failed: {error}")))?;
+                let body = fetch(agent, &url, None, LONGEST_CONFIG_DRIVE).map_err(|error| {
+                    Fault::download(format!("fetching the config drive {url} failed: {error}"))
+                })?;
                 Ok(Some(disk::config_drive::decode(&String::from_utf8_lossy(&body))?))
             }
         },
@@ -247,7 +266,8 @@ fn fetch(
 /// What the image server wants to see: a whole header from the conductor, or user and password.
 fn authorization(info: &ImageInfo) -> Result<Option<Secret>, Fault> {
     use base64::Engine;
-    if let Some(encoded) = info.image_request_authorization.as_ref().filter(|text| !text.expose().is_empty()) {
+    if let Some(encoded) = info.image_request_authorization.as_ref().filter(|text| !text.expose().is_empty())
+    {
         let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.expose()).ok();
         let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         return text

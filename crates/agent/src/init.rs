@@ -61,6 +61,7 @@ fn boot() -> Ending {
     modules.load();
     mounts::mount_efi_variables();
     crate::network::configure(&options, &machine);
+    wait_for_random_numbers();
     let agent = match Agent::new(options, machine) {
         Ok(agent) => agent,
         Err(error) => {
@@ -69,6 +70,25 @@ fn boot() -> Ending {
         }
     };
     supervise(&agent)
+}
+
+/// Waits until the kernel has random numbers fit for keys; says so where it takes long, since nothing else would.
+fn wait_for_random_numbers() {
+    let mut byte = [0u8];
+    for attempt in 0u32.. {
+        // SAFETY: a buffer of one byte.
+        let got = unsafe { libc::getrandom(byte.as_mut_ptr().cast(), 1, libc::GRND_NONBLOCK) };
+        let is_waiting = got < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN);
+        if !is_waiting {
+            return;
+        }
+        if attempt == 30 {
+            say!(
+                "waiting for the kernel's random numbers: this CPU has no RDRAND (virtual machine: add a virtio-rng device)"
+            );
+        }
+        pause(Duration::from_millis(100));
+    }
 }
 
 /// Runs the agent until it says how the machine shall end.

@@ -59,7 +59,11 @@ impl Machine {
 
     /// The whole inventory. `boot_mac` is the interface that booted; the BMC is asked for its address only `with_bmc`.
     pub fn inventory(&self, boot_mac: Option<&str>, with_bmc: bool) -> Inventory {
-        let bmc = if with_bmc { ipmi::lan_addresses(&self.root.join("dev")) } else { ipmi::LanAddresses::default() };
+        let bmc = if with_bmc {
+            ipmi::lan_addresses(&self.root.join("dev"))
+        } else {
+            ipmi::LanAddresses::default()
+        };
         let (system_vendor, physical_mb) = dmi::read(&self.root);
         Inventory {
             interfaces: self.interfaces(),

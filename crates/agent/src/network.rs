@@ -74,7 +74,8 @@ fn candidates(options: &Options, mut interfaces: Vec<Interface>) -> Vec<Interfac
 }
 
 fn attempt(interface: &Interface, limit: Duration) -> io::Result<Lease> {
-    let mac = interface.mac_address.as_deref().and_then(parse_mac).ok_or_else(|| io::Error::other("has no MAC"))?;
+    let mac =
+        interface.mac_address.as_deref().and_then(parse_mac).ok_or_else(|| io::Error::other("has no MAC"))?;
     set_link_up(&interface.name)?;
     let carrier = Path::new("/sys/class/net").join(&interface.name).join("carrier");
     let end = Instant::now() + CARRIER_LIMIT;
@@ -136,7 +137,12 @@ fn keep(interface: Interface, mut lease: Lease) {
             match renewed {
                 Ok(new) if new.address == lease.address => lease = new,
                 Ok(new) => {
-                    say!("{}: DHCP changed the address from {} to {}", interface.name, lease.address, new.address);
+                    say!(
+                        "{}: DHCP changed the address from {} to {}",
+                        interface.name,
+                        lease.address,
+                        new.address
+                    );
                     apply(&interface.name, &new).unwrap_or_else(|error| say!("{}: {error}", interface.name));
                     lease = new;
                 }

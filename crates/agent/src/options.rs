@@ -127,7 +127,11 @@ fn text(value: &str) -> Option<String> {
 }
 
 fn list(value: &str) -> Vec<String> {
-    value.split(',').filter(|part| !part.is_empty()).map(|part| part.trim_end_matches('/').to_owned()).collect()
+    value
+        .split(',')
+        .filter(|part| !part.is_empty())
+        .map(|part| part.trim_end_matches('/').to_owned())
+        .collect()
 }
 
 fn flag(value: &str) -> bool {
@@ -150,7 +154,8 @@ fn seconds(field: &mut Duration, value: &str) {
 fn boot_mac(value: &str) -> Option<String> {
     let mac = value.to_ascii_lowercase().replace('-', ":");
     let mac = if mac.len() == 20 { mac.strip_prefix("01:")?.to_owned() } else { mac };
-    let is_mac = mac.len() == 17 && mac.split(':').all(|part| part.len() == 2 && u8::from_str_radix(part, 16).is_ok());
+    let is_mac =
+        mac.len() == 17 && mac.split(':').all(|part| part.len() == 2 && u8::from_str_radix(part, 16).is_ok());
     is_mac.then_some(mac)
 }
 

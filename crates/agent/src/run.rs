@@ -9,7 +9,8 @@ use crate::say;
 use crate::server::Server;
 use model::Secret;
 use model::agent::{
-    AgentConfig, Heartbeat, Inspection, LookupNode, LookupResponse, MASKED_TOKEN, MIN_TOKEN_LENGTH, PartitionUuids,
+    AgentConfig, Heartbeat, Inspection, LookupNode, LookupResponse, MASKED_TOKEN, MIN_TOKEN_LENGTH,
+    PartitionUuids,
 };
 use std::fmt::Write as _;
 use std::io;
@@ -79,7 +80,9 @@ pub enum RunError {
     #[error("no ipa-api-url on the kernel's command line: this machine was booted without instructions")]
     NoApi,
     /// The lookup took too long.
-    #[error("lookup: no node of the API at {urls} has one of the addresses {macs} ({last}); is its port created?")]
+    #[error(
+        "lookup: no node of the API at {urls} has one of the addresses {macs} ({last}); is its port created?"
+    )]
     Lookup {
         /// The API.
         urls: String,
@@ -297,7 +300,8 @@ fn heartbeat(api: &mut Api<'_>, uuid: &str, beat: &Heartbeat, timeout: Duration)
 
 /// A number from 0 to 1, so that a rack that was switched on at once does not call at once.
 fn fraction() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    f64::from(clock.subsec_micros() % 1000) / 999.0
 }
 
 /// The bare-metal API, as the agent calls it.
@@ -316,7 +320,8 @@ impl Api<'_> {
         let mut said = String::new();
         loop {
             let interfaces = self.agent.machine.interfaces();
-            let macs: Vec<String> = interfaces.into_iter().filter_map(|interface| interface.mac_address).collect();
+            let macs: Vec<String> =
+                interfaces.into_iter().filter_map(|interface| interface.mac_address).collect();
             let macs = macs.join(",");
             let last = match self.look_up_once(&macs) {
                 Ok(found) => return Ok(found),
@@ -338,8 +343,8 @@ impl Api<'_> {
     fn look_up_once(&mut self, macs: &str) -> Result<LookupResponse, HttpError> {
         let minor = self.minor().min(LEAST_MINOR);
         let body = self.call("GET", &format!("/v1/lookup?addresses={macs}"), minor, None)?;
-        let found: LookupResponse =
-            serde_json::from_slice(&body).map_err(|error| HttpError::Malformed(format!("lookup: {error}")))?;
+        let found: LookupResponse = serde_json::from_slice(&body)
+            .map_err(|error| HttpError::Malformed(format!("lookup: {error}")))?;
         let is_uuid = uuid::Uuid::try_parse(&found.node.uuid).is_ok();
         is_uuid.then_some(found).ok_or_else(|| HttpError::Malformed("the node's UUID is none".to_owned()))
     }
@@ -367,13 +372,20 @@ impl Api<'_> {
         }
         let answer = self.call("GET", "/", LEAST_MINOR, None);
         let value = answer.ok().and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
-        let minor = value.and_then(|root| root["default_version"]["version"].as_str()?.split_once('.')?.1.parse().ok());
+        let minor = value
+            .and_then(|root| root["default_version"]["version"].as_str()?.split_once('.')?.1.parse().ok());
         self.minor = minor;
         minor.unwrap_or(LEAST_MINOR)
     }
 
     /// Tries all URLs; the one that answers is the first next time.
-    fn call(&mut self, method: &str, path: &str, minor: u32, content: Option<Vec<u8>>) -> Result<Vec<u8>, HttpError> {
+    fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        minor: u32,
+        content: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, HttpError> {
         let mut fields = vec![
             ("Accept", "application/json".to_owned()),
             ("X-OpenStack-Ironic-API-Version", format!("1.{minor}")),

@@ -135,9 +135,8 @@ fn serve(stream: TcpStream, agent: &Arc<Agent>, tls: Arc<ServerConfig>) -> Resul
         Err(HttpError::Malformed(why)) => return respond(&stream, &Answer::error(400, &why)),
         Err(error) => return Err(error),
     };
-    let answer = route(agent, &head, || {
-        Body::new(&head, early, Box::new(reader), false)?.read_all(LONGEST_BODY)
-    });
+    let answer =
+        route(agent, &head, || Body::new(&head, early, Box::new(reader), false)?.read_all(LONGEST_BODY));
     respond(&stream, &answer)
 }
 
@@ -259,9 +258,7 @@ fn root(head: &Head) -> Value {
 
 fn version_one(head: &Head) -> Value {
     let base = base(head);
-    let link = |name: &str| {
-        json!([{"href": format!("{base}/v1/{name}"), "rel": "self"}, {"href": format!("{base}/{name}"), "rel": "bookmark"}])
-    };
+    let link = |name: &str| json!([{"href": format!("{base}/v1/{name}"), "rel": "self"}, {"href": format!("{base}/{name}"), "rel": "bookmark"}]);
     json!({
         "id": "v1",
         "links": links(head),

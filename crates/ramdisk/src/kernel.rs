@@ -32,13 +32,18 @@ impl KernelTree {
         let mut releases: Vec<String> = std::fs::read_dir(&boot)
             .map_err(|_| problem("it has no boot directory"))?
             .flatten()
-            .filter_map(|entry| entry.file_name().to_string_lossy().strip_prefix("vmlinuz-").map(str::to_owned))
+            .filter_map(|entry| {
+                entry.file_name().to_string_lossy().strip_prefix("vmlinuz-").map(str::to_owned)
+            })
             .collect();
         releases.sort_by_key(|release| version_key(release));
         let release = releases.pop().ok_or_else(|| problem("it has no boot/vmlinuz-*"))?;
         // Merged-usr systems and later packages have modules under /usr/lib.
         let libraries = ["lib/modules", "usr/lib/modules"];
-        let base = libraries.iter().map(|library| format!("{library}/{release}")).find(|base| root.join(base).is_dir());
+        let base = libraries
+            .iter()
+            .map(|library| format!("{library}/{release}"))
+            .find(|base| root.join(base).is_dir());
         let base = base.ok_or_else(|| problem(&format!("it has no lib/modules/{release}")))?;
         let mut modules = BTreeMap::new();
         collect(root, &format!("{base}/kernel"), &mut modules)?;

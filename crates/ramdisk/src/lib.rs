@@ -212,7 +212,8 @@ pub fn build(options: &BuildOptions) -> Result<Built, Error> {
 
 fn write(directory: &Path, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
     let path = directory.join(name);
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(file_error("writing into", directory))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(directory).map_err(file_error("writing into", directory))?;
     io::Write::write_all(&mut file, content).map_err(file_error("writing", &path))?;
     // Temporary files are private; these are served.
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -227,7 +228,9 @@ fn read_agent(path: &Path) -> Result<Vec<u8>, Error> {
     match modinfo::has_interpreter(&bytes) {
         Some(false) => Ok(bytes),
         Some(true) => Err(Error::Agent { path: path.to_owned(), problem: "it is linked dynamically" }),
-        None => Err(Error::Agent { path: path.to_owned(), problem: "it is no 64-bit little-endian ELF program" }),
+        None => {
+            Err(Error::Agent { path: path.to_owned(), problem: "it is no 64-bit little-endian ELF program" })
+        }
     }
 }
 

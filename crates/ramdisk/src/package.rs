@@ -50,7 +50,10 @@ pub(crate) fn unpack(source: &KernelSource) -> Result<Unpacked, Error> {
 
 fn temporary() -> Result<tempfile::TempDir, Error> {
     let directory = std::env::temp_dir();
-    tempfile::Builder::new().prefix("billet-ramdisk-").tempdir().map_err(file_error("making a directory in", &directory))
+    tempfile::Builder::new()
+        .prefix("billet-ramdisk-")
+        .tempdir()
+        .map_err(file_error("making a directory in", &directory))
 }
 
 fn extract(deb: &Path) -> Result<Unpacked, Error> {
@@ -85,7 +88,11 @@ fn download(name: &str, into: &Path) -> Result<PathBuf, Error> {
 
 fn debs(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = std::fs::read_dir(directory).map_err(file_error("reading", directory))?;
-    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "deb")).collect())
+    Ok(entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "deb"))
+        .collect())
 }
 
 /// The kernel that a meta-package stands for; `None` where the package is a kernel.
@@ -103,7 +110,11 @@ fn kernel_dependency(deb: &Path) -> Result<Option<String>, Error> {
 fn run(mut command: Command, remedy: &'static str) -> Result<String, Error> {
     let program = format!("{command:?}");
     let failed = |output: String| Error::Program { program: program.clone(), output, remedy };
-    let output = command.stdin(Stdio::null()).env("LC_ALL", "C").output().map_err(|error| failed(error.to_string()))?;
+    let output = command
+        .stdin(Stdio::null())
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let tail: Vec<&str> = text.lines().rev().take(3).collect();

@@ -115,7 +115,8 @@ impl Selection {
         let mut table = String::new();
         // Writing to a String cannot fail.
         for module in &self.modules {
-            let depends = if module.info.depends.is_empty() { "-".to_owned() } else { module.info.depends.join(",") };
+            let depends =
+                if module.info.depends.is_empty() { "-".to_owned() } else { module.info.depends.join(",") };
             let _ = writeln!(table, "module {} {} {depends}", module.name, module.path);
         }
         for module in self.modules.iter().filter(|module| module.is_wished) {

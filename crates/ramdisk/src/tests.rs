@@ -86,8 +86,13 @@ impl World {
 /// The archive as cpio(1) sees it: a peer's opinion.
 fn listing(archive: &Path) -> Vec<String> {
     let file = fs::File::open(archive).unwrap();
-    let output = Command::new("cpio").args(["-tv", "--quiet", "-n"]).stdin(file).env("TZ", "UTC").output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output =
+        Command::new("cpio").args(["-tv", "--quiet", "-n"]).stdin(file).env("TZ", "UTC").output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
@@ -127,7 +132,10 @@ fn two_builds_are_the_same_bytes_packed_or_not() {
             _ => &[0x28, 0xb5, 0x2f, 0xfd],
         };
         assert!(bytes.starts_with(magic), "{compression:?}");
-        assert_eq!(first.compression == Compression::Zstd, matches!(compression, Compression::Zstd | Compression::Auto));
+        assert_eq!(
+            first.compression == Compression::Zstd,
+            matches!(compression, Compression::Zstd | Compression::Auto)
+        );
         assert_eq!(bytes.len() as u64, first.initramfs_bytes);
     }
 }
@@ -172,7 +180,8 @@ fn what_would_not_boot_is_refused() {
 fn a_certificate_goes_where_the_agent_looks() {
     let world = World::new();
     world.put("ca.pem", b"-----BEGIN CERTIFICATE-----\n");
-    let built = build(&BuildOptions { ca: Some(world.dir.path().join("ca.pem")), ..world.options() }).unwrap();
+    let built =
+        build(&BuildOptions { ca: Some(world.dir.path().join("ca.pem")), ..world.options() }).unwrap();
     assert!(listing(&built.initramfs).iter().any(|line| line.ends_with(" etc/billet/ca.pem")));
 }
 

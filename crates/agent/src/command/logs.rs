@@ -16,7 +16,8 @@ const LONGEST_LOG: usize = 2 << 20;
 /// Agent's own lines, kernel's messages, inventory and command results, without the token.
 pub(super) fn collect(agent: &Agent) -> Result<Value, Fault> {
     let boot_mac = agent.options.boot_mac.as_deref();
-    let inventory = serde_json::to_string_pretty(&agent.machine.inventory(boot_mac, false)).unwrap_or_default();
+    let inventory =
+        serde_json::to_string_pretty(&agent.machine.inventory(boot_mac, false)).unwrap_or_default();
     let commands = serde_json::to_string_pretty(&agent.commands.list()).unwrap_or_default();
     let uuids = lock(&agent.partitions).clone();
     let files = [
@@ -24,6 +25,7 @@ pub(super) fn collect(agent: &Agent) -> Result<Value, Fault> {
         ("dmesg", kernel_messages()),
         ("inventory.json", inventory),
         ("commands.json", commands),
+        ("status", std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
         ("partitions.json", serde_json::to_string_pretty(&uuids).unwrap_or_default()),
     ];
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -56,7 +58,8 @@ fn write_tar(out: &mut dyn Write, files: &[(&str, String)]) -> io::Result<()> {
 
 /// The kernel's ring, one message a read (kmsg(4)).
 fn kernel_messages() -> String {
-    let Ok(mut device) = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg") else {
+    let Ok(mut device) = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg")
+    else {
         return String::new();
     };
     let (mut text, mut record) = (String::new(), [0u8; 8192]);

@@ -87,5 +87,8 @@ fn run(agent: &Agent, phase: Phase, name: &str) -> Result<Value, Fault> {
 
 fn unknown(phase: Phase, name: &str) -> String {
     let name: String = name.chars().take(64).collect();
-    format!("this ramdisk has no {} step {name:?}; list its steps, or boot a ramdisk that has it", phase.name())
+    format!(
+        "this ramdisk has no {} step {name:?}; list its steps, or boot a ramdisk that has it",
+        phase.name()
+    )
 }

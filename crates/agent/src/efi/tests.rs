@@ -3,7 +3,7 @@ use disk::Disk;
 use std::fs;
 use std::process::Command;
 
-/// A GPT disk whose first partition is an ESP with the given files; `None` without the tools to make it (apt: gdisk,
+/// A GPT disk whose first partition is an ESP with the given files, made by the usual tools (apt: gdisk,
 /// dosfstools, mtools).
 fn disk_with(directory: &Path, files: &[(&str, &[u8])], fat: &str) -> Disk {
     let run = |program: &str, arguments: &[&str]| {
@@ -51,7 +51,8 @@ fn the_loader_is_found_and_the_entry_made_first_while_others_stay() {
         assert_eq!(set_boot_entry(&disk, &variables).unwrap(), "\\EFI\\BOOT\\BOOTX64.EFI");
         let made = BootVariables::new(&variables);
         assert_eq!(made.order(), [1, 0], "a second run replaces the first one's entry");
-        let descriptions: Vec<_> = made.entries().unwrap().into_iter().map(|(_, text)| text.unwrap()).collect();
+        let descriptions: Vec<_> =
+            made.entries().unwrap().into_iter().map(|(_, text)| text.unwrap()).collect();
         assert_eq!(descriptions, ["UEFI PXEv4", "Billet disk"]);
     }
     let value = fs::read(variables.join(format!("Boot0001-{guid}"))).unwrap();
@@ -59,7 +60,10 @@ fn the_loader_is_found_and_the_entry_made_first_while_others_stay() {
     let path = &value[10 + 24..];
     assert_eq!(path[..8], [4, 1, 42, 0, 1, 0, 0, 0]);
     assert_eq!(path[8..24], [&2048u64.to_le_bytes()[..], &163_840u64.to_le_bytes()].concat());
-    assert_eq!(path[24..42], [0x44, 0x33, 0x22, 0x11, 0x66, 0x55, 0x88, 0x77, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0, 2, 2]);
+    assert_eq!(
+        path[24..42],
+        [0x44, 0x33, 0x22, 0x11, 0x66, 0x55, 0x88, 0x77, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0, 2, 2]
+    );
     assert!(path.ends_with(&[0x7f, 0xff, 4, 0]));
     assert_eq!(usize::from(u16::from_le_bytes([value[8], value[9]])), path.len());
 }
@@ -86,7 +90,8 @@ fn a_distributions_own_loader_wins_by_its_csv() {
 #[test]
 fn without_removable_path_a_distributions_shim_is_taken() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = disk_with(dir.path(), &[("EFI/debian/shimx64.efi", b"MZ"), ("EFI/debian/grubx64.efi", b"MZ")], "16");
+    let disk =
+        disk_with(dir.path(), &[("EFI/debian/shimx64.efi", b"MZ"), ("EFI/debian/grubx64.efi", b"MZ")], "16");
     let loader = find_loader(&disk, 1 << 20, 80 << 20).unwrap();
     assert_eq!(loader.path.to_lowercase(), "\\efi\\debian\\shimx64.efi");
 }

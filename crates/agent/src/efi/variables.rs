@@ -61,7 +61,8 @@ impl BootVariables {
         for file in fs::read_dir(&self.directory)? {
             let name = file?.file_name().to_string_lossy().into_owned();
             let digits = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(&format!("-{VENDOR}")));
-            let Some(number) = digits.filter(|d| d.len() == 4).and_then(|d| u16::from_str_radix(d, 16).ok()) else {
+            let Some(number) = digits.filter(|d| d.len() == 4).and_then(|d| u16::from_str_radix(d, 16).ok())
+            else {
                 continue;
             };
             let value = self.read(&format!("Boot{number:04X}"));

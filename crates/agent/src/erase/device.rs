@@ -91,7 +91,8 @@ pub(super) fn format_nvme(path: &Path) -> Option<io::Result<&'static str>> {
     };
     // FLBAS: the format in use is kept.
     let format = u32::from(description[26] & 0x0f) | u32::from(description[26] >> 5 & 3) << 12;
-    let (erase, way) = if is_crypto { (2, "NVMe format, cryptographic erase") } else { (1, "NVMe format, user data erase") };
+    let (erase, way) =
+        if is_crypto { (2, "NVMe format, cryptographic erase") } else { (1, "NVMe format, user data erase") };
     let mut command = AdminCommand {
         opcode: 0x80,
         namespace,

@@ -61,13 +61,14 @@ impl Client {
         for _ in 0..=MOST_REDIRECTS {
             let is_first = first == (url.is_tls, url.host.clone(), url.port);
             let response = self.send_once(&url, request, is_first)?;
-            let is_redirect = matches!(response.head.status, 301 | 302 | 303 | 307 | 308) && request.method == "GET";
+            let is_redirect =
+                matches!(response.head.status, 301 | 302 | 303 | 307 | 308) && request.method == "GET";
             let Some(location) = response.head.field("location").filter(|_| is_redirect) else {
                 return Ok(response);
             };
-            url = url
-                .join(location)
-                .ok_or_else(|| HttpError::Malformed(format!("redirected from {url} to what is no http URL")))?;
+            url = url.join(location).ok_or_else(|| {
+                HttpError::Malformed(format!("redirected from {url} to what is no http URL"))
+            })?;
         }
         Err(HttpError::Malformed(format!("more than {MOST_REDIRECTS} redirects, the last one to {url}")))
     }
@@ -95,7 +96,10 @@ impl Client {
             head.push_str(&format!("Authorization: {}\r\n", value.expose()));
         }
         if let Some(content) = &request.content {
-            head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", content.len()));
+            head.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                content.len()
+            ));
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();

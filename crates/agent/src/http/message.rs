@@ -51,7 +51,11 @@ pub fn read_head(stream: &mut dyn Read, is_response: bool) -> Result<(Head, Vec<
     loop {
         let count = stream.read(&mut chunk)?;
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed before the head's end").into());
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "connection closed before the head's end",
+            )
+            .into());
         }
         buffer.extend_from_slice(&chunk[..count]);
         if let Some((head, length)) = parse(&buffer, is_response)? {
@@ -84,7 +88,9 @@ fn parse(buffer: &[u8], is_response: bool) -> Result<Option<(Head, usize)>, Http
     head.fields = fields
         .iter()
         .take_while(|field| !field.name.is_empty())
-        .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned()))
+        .map(|field| {
+            (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).trim().to_owned())
+        })
         .collect();
     Ok(Some((head, length)))
 }
@@ -217,7 +223,8 @@ mod tests {
     #[test]
     fn bodies_end_by_length_by_chunks_or_by_closing() {
         assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd").unwrap(), b"abc");
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
         assert_eq!(body(chunked).unwrap(), b"abcd");
         assert_eq!(body("HTTP/1.0 200 OK\r\n\r\nabc").unwrap(), b"abc");
         assert_eq!(body("HTTP/1.1 204 No\r\n\r\nabc").unwrap(), b"");

@@ -111,7 +111,10 @@ fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(&byte) = bytes.get(at) {
-        let escape = text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escape = text
+            .get(at + 1..at + 3)
+            .filter(|_| byte == b'%')
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         decoded.push(escape.unwrap_or(byte));
         at += if escape.is_some() { 3 } else { 1 };
     }
@@ -130,12 +133,24 @@ mod tests {
         assert_eq!(url.authorization.as_ref().unwrap().expose(), "Basic dXNAZXI6cHc=");
         assert_eq!(url.to_string(), "https://Host.example:8443/a/b.raw");
         let six = Url::parse("http://[2001:db8::1]?x").unwrap();
-        assert_eq!((six.host.as_str(), six.authority().as_str(), six.target.as_str()), ("2001:db8::1", "[2001:db8::1]", "/?x"));
+        assert_eq!(
+            (six.host.as_str(), six.authority().as_str(), six.target.as_str()),
+            ("2001:db8::1", "[2001:db8::1]", "/?x")
+        );
     }
 
     #[test]
     fn what_is_no_http_url_is_refused() {
-        for bad in ["", "ftp://h/", "http://", "http://h:99999/", "http://h/a b", "http://[::1/", "file:///etc", "http://h/\r\nX: y"] {
+        for bad in [
+            "",
+            "ftp://h/",
+            "http://",
+            "http://h:99999/",
+            "http://h/a b",
+            "http://[::1/",
+            "file:///etc",
+            "http://h/\r\nX: y",
+        ] {
             assert_eq!(Url::parse(bad), None, "{bad}");
         }
     }

@@ -42,7 +42,11 @@ impl HttpSource {
         };
         let response = source.retried(|source| source.get(Some((0, Some(0)))))?;
         source.has_ranges = response.head.status == 206;
-        source.size = if source.has_ranges { content_range(&response).map(|(_, size)| size) } else { response.body.length() };
+        source.size = if source.has_ranges {
+            content_range(&response).map(|(_, size)| size)
+        } else {
+            response.body.length()
+        };
         // An entity tag, unless weak; a date only tells whole seconds (RFC 9110, 8.8.2.2).
         source.validator = response.head.field("etag").filter(|tag| tag.starts_with('"')).map(str::to_owned);
         Ok(source)
@@ -89,13 +93,19 @@ impl HttpSource {
         let response = self.get(Some((at, None)))?;
         if response.head.status == 206 {
             return match content_range(&response) {
-                Some((from, size)) if from == at && self.size.is_none_or(|known| known == size) => Ok(response.body),
-                _ => Err(HttpError::Malformed("the server sent another range than it was asked for".to_owned())),
+                Some((from, size)) if from == at && self.size.is_none_or(|known| known == size) => {
+                    Ok(response.body)
+                }
+                _ => Err(HttpError::Malformed(
+                    "the server sent another range than it was asked for".to_owned(),
+                )),
             };
         }
         let tag = response.head.field("etag").filter(|tag| tag.starts_with('"')).map(str::to_owned);
         if tag != self.validator {
-            return Err(HttpError::Malformed("the image was replaced on the server while it was downloaded".to_owned()));
+            return Err(HttpError::Malformed(
+                "the image was replaced on the server while it was downloaded".to_owned(),
+            ));
         }
         // A server without ranges sends everything again.
         let mut body = response.body;
@@ -125,7 +135,8 @@ fn to_io(error: HttpError) -> io::Error {
 
 /// First byte and whole size of `Content-Range: bytes 0-499/1234`.
 fn content_range(response: &Response) -> Option<(u64, u64)> {
-    let (range, size) = response.head.field("content-range")?.strip_prefix("bytes")?.trim().split_once('/')?;
+    let (range, size) =
+        response.head.field("content-range")?.strip_prefix("bytes")?.trim().split_once('/')?;
     Some((range.split_once('-')?.0.trim().parse().ok()?, size.trim().parse().ok()?))
 }
 
@@ -147,8 +158,11 @@ impl ImageSource for HttpSource {
         }
         self.retried(|source| {
             let response = source.get(Some((offset, Some(offset + buf.len() as u64 - 1))))?;
-            if response.head.status != 206 || content_range(&response).is_none_or(|(from, _)| from != offset) {
-                return Err(HttpError::Malformed("the server sent another range than it was asked for".to_owned()));
+            if response.head.status != 206 || content_range(&response).is_none_or(|(from, _)| from != offset)
+            {
+                return Err(HttpError::Malformed(
+                    "the server sent another range than it was asked for".to_owned(),
+                ));
             }
             let mut body = response.body;
             Ok(body.read_exact(buf)?)

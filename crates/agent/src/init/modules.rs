@@ -183,7 +183,9 @@ mod tests {
         for (pattern, text) in yes {
             assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
         }
-        for (pattern, text) in [("virtio:d00000001v*", "virtio:d00000002v00001AF4"), ("a*b", "aXc"), ("[0-9", "1"), ("a", "")] {
+        for (pattern, text) in
+            [("virtio:d00000001v*", "virtio:d00000002v00001AF4"), ("a*b", "aXc"), ("[0-9", "1"), ("a", "")]
+        {
             assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
         }
     }

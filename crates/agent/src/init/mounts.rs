@@ -22,16 +22,20 @@ pub(super) fn mount_efi_variables() {
 
 fn report(kind: &str, place: &str, result: io::Result<()>) {
     match result {
-        Err(error) if error.raw_os_error() != Some(libc::EBUSY) => say!("mounting {kind} on {place} failed: {error}"),
+        Err(error) if error.raw_os_error() != Some(libc::EBUSY) => {
+            say!("mounting {kind} on {place} failed: {error}")
+        }
         _ => {}
     }
 }
 
 fn mount(kind: &str, place: &str) -> io::Result<()> {
-    std::fs::create_dir_all(place).or_else(|error| if Path::new(place).is_dir() { Ok(()) } else { Err(error) })?;
+    std::fs::create_dir_all(place)
+        .or_else(|error| if Path::new(place).is_dir() { Ok(()) } else { Err(error) })?;
     let (kind, place) = (CString::new(kind)?, CString::new(place)?);
     let flags = libc::MS_NOSUID | libc::MS_NOEXEC;
     // SAFETY: C strings that outlive the call.
-    let result = unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) };
+    let result =
+        unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -5,7 +5,8 @@ use model::agent::{Disk, Identifiers};
 use std::path::{Path, PathBuf};
 
 /// Devices that are no disks of this machine.
-const NO_DISKS: [&str; 11] = ["loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd", "drbd", "rbd", "mtdblock"];
+const NO_DISKS: [&str; 11] =
+    ["loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd", "drbd", "rbd", "mtdblock"];
 
 /// Files that stand for disks.
 pub(super) fn from_files(files: &[PathBuf]) -> Vec<BlockDevice> {
@@ -154,13 +155,18 @@ fn ata_port(place: &Path) -> Option<PathBuf> {
 }
 
 fn is_pci_address(part: &str) -> bool {
-    part.len() == 12 && part.as_bytes()[4] == b':' && part.as_bytes()[7] == b':' && part.as_bytes()[10] == b'.'
+    part.len() == 12
+        && part.as_bytes()[4] == b':'
+        && part.as_bytes()[7] == b':'
+        && part.as_bytes()[10] == b'.'
 }
 
 fn transport(place: &Path, name: &str) -> Option<String> {
     let parts = components(place);
     let has = |prefix: &str| {
-        parts.iter().any(|part| part.strip_prefix(prefix).is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit())))
+        parts.iter().any(|part| {
+            part.strip_prefix(prefix).is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()))
+        })
     };
     let word = match name {
         _ if name.starts_with("nvme") => "nvme",

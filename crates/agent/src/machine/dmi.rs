@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn sizes_of_all_devices_are_added() {
-        let table = [device(16384, 0), device(0x7fff, 65536), device(0, 0), vec![127, 4, 0, 0, 0, 0]].concat();
+        let table =
+            [device(16384, 0), device(0x7fff, 65536), device(0, 0), vec![127, 4, 0, 0, 0, 0]].concat();
         assert_eq!(memory_mib(&table), Some(16384 + 65536));
     }
 

@@ -33,9 +33,9 @@ pub(super) fn lan_addresses(dev: &Path) -> LanAddresses {
         if let [a, b, c, d] = address[..]
             && [a, b, c, d] != [0; 4]
         {
-            let mac = mac.filter(|mac| mac.len() == 6).map(|mac| {
-                mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
-            });
+            let mac = mac
+                .filter(|mac| mac.len() == 6)
+                .map(|mac| mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"));
             return LanAddresses { ipv4: Some(format!("{a}.{b}.{c}.{d}")), ipv6: None, mac };
         }
     }

@@ -36,7 +36,8 @@ fn server() -> tempfile::TempDir {
     }
     symlink(root.join(nvme).parent().unwrap(), root.join(nvme).join("device")).unwrap();
     for place in [&sda[..], usb] {
-        symlink(root.join(place).parent().unwrap().parent().unwrap(), root.join(place).join("device")).unwrap();
+        symlink(root.join(place).parent().unwrap().parent().unwrap(), root.join(place).join("device"))
+            .unwrap();
     }
     put(root, "sys/block/sr0/size", "2097151\n");
     put(root, "sys/block/sdc/size", "0\n");
@@ -50,7 +51,11 @@ fn server() -> tempfile::TempDir {
     put(root, "sys/class/net/br0/address", "52:54:00:77:00:ff\n");
     put(root, "sys/class/dmi/id/product_name", "PowerEdge R650\n");
     put(root, "proc/meminfo", "MemTotal:       65536000 kB\nMemFree: 1 kB\n");
-    put(root, "proc/cpuinfo", "processor : 0\nmodel name : Xeon\ncpu MHz : 2400.0\nflags : fpu aes\nphysical id : 0\n\nprocessor : 1\nphysical id : 1\n");
+    put(
+        root,
+        "proc/cpuinfo",
+        "processor : 0\nmodel name : Xeon\ncpu MHz : 2400.0\nflags : fpu aes\nphysical id : 0\n\nprocessor : 1\nphysical id : 1\n",
+    );
     fs::create_dir_all(root.join("sys/firmware/efi")).unwrap();
     dir
 }
@@ -60,7 +65,8 @@ fn disks_carry_udevs_identifiers() {
     let dir = server();
     let machine = Machine::new(dir.path().to_owned(), None);
     let disks = machine.disks();
-    let names: Vec<String> = disks.iter().map(|d| d.path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> =
+        disks.iter().map(|d| d.path.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(names, ["sda", "sdb", "nvme0n1"]);
     let nvme = &disks[2];
     assert_eq!((nvme.disk.size, nvme.disk.model.as_deref()), (1_000_204_886_016, Some("SAMSUNG MZVL2")));

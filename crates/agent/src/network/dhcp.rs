@@ -6,7 +6,7 @@
 use crate::say;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 const HEADER: usize = 236;
@@ -165,7 +165,11 @@ impl Message {
     /// The lease that an ACK gives; `None` when it gives no usable address or names no server.
     fn lease(&self) -> Option<Lease> {
         let address = self.your_address;
-        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback() {
+        if address.is_unspecified()
+            || address.is_broadcast()
+            || address.is_multicast()
+            || address.is_loopback()
+        {
             return None;
         }
         let netmask = self.addresses(1).first().copied().unwrap_or(Ipv4Addr::new(255, 255, 255, 0));
@@ -189,7 +193,9 @@ impl Message {
             resolvers: self.addresses(6),
             mtu: mtu.filter(|mtu| *mtu >= 576),
             host_name: name.filter(|name| {
-                !name.is_empty() && name.len() < 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+                !name.is_empty()
+                    && name.len() < 64
+                    && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
             }),
         })
     }
@@ -204,7 +210,9 @@ fn classless_routes(mut value: &[u8]) -> Vec<Route> {
     let mut routes = Vec::new();
     while let [width, rest @ ..] = value {
         let length = usize::from(width.div_ceil(8));
-        let (Some(destination), Some(gateway)) = (rest.get(..length), rest.get(length..length + 4)) else { break };
+        let (Some(destination), Some(gateway)) = (rest.get(..length), rest.get(length..length + 4)) else {
+            break;
+        };
         if *width > 32 || routes.len() == MOST_ROUTES {
             break;
         }
@@ -282,14 +290,17 @@ impl Client {
             let answers = [MessageKind::Ack, MessageKind::Nak];
             if let Some(answer) = self.exchange(&request, &answers, Duration::from_secs(4), end)? {
                 let lease = (answer.kind == MessageKind::Ack).then(|| answer.lease()).flatten();
-                return lease.ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server refused"));
+                return lease
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the server refused"));
             }
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, "no DHCP server answered"))
     }
 
     fn message(&self, kind: MessageKind, mut options: Vec<(u8, Vec<u8>)>) -> Message {
-        let random = uuid::Uuid::new_v4().into_bytes();
+        // Only to tell answers apart. The kernel's random numbers may not be ready this early.
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let own = u32::from_be_bytes([self.mac[2], self.mac[3], self.mac[4], self.mac[5]]);
         // The same client identifier as iPXE's, so that the firmware's lease is found again.
         options.push((61, [&[1], &self.mac[..]].concat()));
         options.push((57, 1472u16.to_be_bytes().to_vec()));
@@ -297,7 +308,9 @@ impl Client {
         options.push((55, WANTED.to_vec()));
         Message {
             kind,
-            transaction: u32::from_be_bytes([random[0], random[1], random[2], random[3]]),
+            transaction: own.rotate_left(16)
+                ^ clock.subsec_nanos().wrapping_mul(0x9e37_79b9)
+                ^ clock.as_secs() as u32,
             mac: self.mac,
             client_address: Ipv4Addr::UNSPECIFIED,
             your_address: Ipv4Addr::UNSPECIFIED,

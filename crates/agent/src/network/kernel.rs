@@ -80,7 +80,12 @@ pub(super) fn set_mtu(name: &str, mtu: u16) -> io::Result<()> {
 }
 
 /// Adds a route; with an unspecified gateway the destination is on the link.
-pub(super) fn add_route(name: &str, destination: Ipv4Addr, mask: Ipv4Addr, gateway: Ipv4Addr) -> io::Result<()> {
+pub(super) fn add_route(
+    name: &str,
+    destination: Ipv4Addr,
+    mask: Ipv4Addr,
+    gateway: Ipv4Addr,
+) -> io::Result<()> {
     // SAFETY: all zero is a valid rtentry.
     let mut route: libc::rtentry = unsafe { std::mem::zeroed() };
     let mut device = named(name)?.ifr_name;

@@ -33,7 +33,12 @@ fn what_is_no_command_is_refused_without_a_trace() {
     let rack = Rack::new();
     let conductor = rack.conductor();
     let path = format!("/v1/commands/?agent_token={TOKEN}");
-    for body in [json!({}), json!({"name": "standby.sync"}), json!({"name": "standby.sync", "params": []}), json!([1])] {
+    for body in [
+        json!({}),
+        json!({"name": "standby.sync"}),
+        json!({"name": "standby.sync", "params": []}),
+        json!([1]),
+    ] {
         let (status, answer) = conductor.call("POST", &path, Some(body));
         assert_eq!(status, 400);
         assert_eq!(answer["faultcode"], "Client");
@@ -73,7 +78,8 @@ fn steps_are_listed_and_metadata_is_erased() {
     let listed = conductor.command("clean.get_clean_steps", json!({"node": {"uuid": "x"}, "ports": []}));
     assert_eq!(listed["command_name"], "get_clean_steps");
     let steps = listed["command_result"]["clean_steps"]["BilletHardwareManager"].as_array().unwrap().clone();
-    let priority = |name: &str| steps.iter().find(|step| step["step"] == name).map(|step| step["priority"].clone());
+    let priority =
+        |name: &str| steps.iter().find(|step| step["step"] == name).map(|step| step["priority"].clone());
     assert_eq!(priority("erase_devices_metadata"), Some(json!(99)));
     assert_eq!(priority("erase_devices"), Some(json!(10)));
     let versions = listed["command_result"]["hardware_manager_version"].clone();
@@ -95,7 +101,9 @@ fn steps_are_listed_and_metadata_is_erased() {
         let count = script.seen.iter().filter(|seen| seen.line.contains("/v1/heartbeat/")).count();
         (count > before).then_some(())
     });
-    for (command, key) in [("deploy.get_deploy_steps", "deploy_steps"), ("service.get_service_steps", "service_steps")] {
+    for (command, key) in
+        [("deploy.get_deploy_steps", "deploy_steps"), ("service.get_service_steps", "service_steps")]
+    {
         assert!(conductor.command(command, json!({}))["command_result"][key].is_object());
     }
 }
@@ -106,12 +114,15 @@ fn steps_of_another_version_and_unknown_steps_fail_by_their_own_words() {
     let conductor = rack.conductor();
     let call = |phase: &str, step: &str, version: Value| {
         let key = format!("{phase}_version");
-        conductor.command(&format!("{phase}.execute_{phase}_step"), json!({"step": {"step": step}, key: version}))
+        conductor
+            .command(&format!("{phase}.execute_{phase}_step"), json!({"step": {"step": step}, key: version}))
     };
     let mismatch = call("clean", "erase_devices_metadata", json!({"billet_hardware_manager": "0"}));
     assert_eq!(mismatch["command_status"], "CLEAN_VERSION_MISMATCH");
     assert_eq!(mismatch["command_error"]["code"], 409);
-    for (phase, kind) in [("clean", "CleaningError"), ("deploy", "DeploymentError"), ("service", "ServicingError")] {
+    for (phase, kind) in
+        [("clean", "CleaningError"), ("deploy", "DeploymentError"), ("service", "ServicingError")]
+    {
         let failed = call(phase, "make_coffee", Value::Null);
         assert_eq!(failed["command_status"], "FAILED");
         assert_eq!(failed["command_error"]["type"], kind);
@@ -163,8 +174,11 @@ fn hardware_and_logs_are_shown_and_logs_hold_no_token() {
     flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut tar).unwrap();
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("logs.tar"), &tar).unwrap();
-    let output =
-        std::process::Command::new("tar").args(["-xvf", "logs.tar"]).current_dir(dir.path()).output().unwrap();
+    let output = std::process::Command::new("tar")
+        .args(["-xvf", "logs.tar"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let log = fs::read_to_string(dir.path().join("agent.log")).unwrap();
     assert!(log.contains("a line with *** in it") && !log.contains(TOKEN), "{log}");

@@ -71,7 +71,8 @@ fn a_config_drive_may_come_by_url_and_a_checksum_too() {
         script.files.insert("SHA256SUMS".into(), sums.into_bytes());
     });
     let url = rack.server.url("drive");
-    let info = json!({"id": "i", "urls": [rack.server.url("disk.img")], "checksum": rack.server.url("SHA256SUMS")});
+    let info =
+        json!({"id": "i", "urls": [rack.server.url("disk.img")], "checksum": rack.server.url("SHA256SUMS")});
     let done = prepare(&rack, json!({"image_info": info, "configdrive": url}));
     assert_eq!(done["command_status"], "SUCCEEDED", "{done}");
     assert_written(&rack, &bytes);
@@ -88,7 +89,8 @@ fn a_broken_connection_goes_on_where_it_broke() {
     let ranges = rack.server.with(|script| {
         script.seen.iter().filter_map(|seen| seen.fields.get("range").cloned()).collect::<Vec<_>>()
     });
-    let resumed: Vec<_> = ranges.iter().filter(|range| range.ends_with('-') && *range != "bytes=0-").collect();
+    let resumed: Vec<_> =
+        ranges.iter().filter(|range| range.ends_with('-') && *range != "bytes=0-").collect();
     assert_eq!(resumed.len(), 3, "{ranges:?}");
     assert_eq!(resumed[0].as_str(), format!("bytes={}-", (1 << 20) + (1 << 16)));
 }
@@ -119,7 +121,11 @@ fn a_server_that_never_gets_further_is_given_up() {
     server.with(|script| script.is_held = true);
     let (_, started) = conductor.start("standby.prepare_image", json!({"image_info": info}));
     server.wait_for("the download", |script| {
-        script.seen.iter().any(|seen| seen.line.contains("/images/i") && !seen.fields.contains_key("range")).then_some(())
+        script
+            .seen
+            .iter()
+            .any(|seen| seen.line.contains("/images/i") && !seen.fields.contains_key("range"))
+            .then_some(())
     });
     server.with(|script| {
         script.files.clear();
@@ -181,7 +187,12 @@ fn the_second_url_is_tried_and_basic_credentials_are_sent() {
     let done = prepare(&rack, json!({"image_info": info}));
     assert_eq!(done["command_status"], "SUCCEEDED", "{done}");
     let authorization = rack.server.with(|script| {
-        script.seen.iter().filter(|seen| seen.line.contains("/images/i")).map(|seen| seen.fields["authorization"].clone()).next()
+        script
+            .seen
+            .iter()
+            .filter(|seen| seen.line.contains("/images/i"))
+            .map(|seen| seen.fields["authorization"].clone())
+            .next()
     });
     assert_eq!(authorization.unwrap(), "Basic dXNlcjpwYXNz");
 }

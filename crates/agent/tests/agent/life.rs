@@ -70,7 +70,8 @@ fn power_off_reboot_and_lockdown_end_the_run_after_the_answer() {
 #[test]
 fn the_inventory_is_sent_for_inspection_before_the_lookup() {
     let probe = Rack::new();
-    let url = format!("ipa-inspection-callback-url=http://127.0.0.1:{}/v1/heartbeat/inspection", probe.server.port);
+    let url =
+        format!("ipa-inspection-callback-url=http://127.0.0.1:{}/v1/heartbeat/inspection", probe.server.port);
     let rack = Rack::with(|_| {}, &[&url]);
     rack.conductor();
     let body = probe.server.wait_for("an inventory", |script| {

@@ -92,7 +92,9 @@ impl Server {
     }
 
     pub fn beats(&self) -> Vec<Seen> {
-        self.with(|script| script.seen.iter().filter(|seen| seen.line.contains("/v1/heartbeat/")).cloned().collect())
+        self.with(|script| {
+            script.seen.iter().filter(|seen| seen.line.contains("/v1/heartbeat/")).cloned().collect()
+        })
     }
 
     pub fn url(&self, name: &str) -> String {
@@ -133,7 +135,11 @@ struct Answer {
 }
 
 fn answer(script: &mut Script, path: &str, range: Option<&str>) -> Answer {
-    let of = |status: u16, value: Value| Answer { status, fields: String::new(), body: value.to_string().into_bytes() };
+    let of = |status: u16, value: Value| Answer {
+        status,
+        fields: String::new(),
+        body: value.to_string().into_bytes(),
+    };
     if path == "/" {
         return of(200, json!({"default_version": {"version": "1.104"}}));
     }
@@ -154,7 +160,8 @@ fn answer(script: &mut Script, path: &str, range: Option<&str>) -> Answer {
     let Some(file) = path.strip_prefix("/images/").and_then(|name| script.files.get(name)) else {
         return of(404, json!("not here"));
     };
-    let bounds = range.filter(|_| script.has_ranges).and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let bounds =
+        range.filter(|_| script.has_ranges).and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     match bounds {
         Some((from, to)) => {
             let from: usize = from.parse().unwrap();
@@ -169,7 +176,12 @@ fn answer(script: &mut Script, path: &str, range: Option<&str>) -> Answer {
     }
 }
 
-fn send(mut stream: TcpStream, answer: Answer, is_image: bool, shared: &(Mutex<Script>, Condvar)) -> Option<()> {
+fn send(
+    mut stream: TcpStream,
+    answer: Answer,
+    is_image: bool,
+    shared: &(Mutex<Script>, Condvar),
+) -> Option<()> {
     let length = answer.body.len();
     let head = format!("HTTP/1.1 {} X\r\n{}Content-Length: {length}\r\n\r\n", answer.status, answer.fields);
     stream.write_all(head.as_bytes()).ok()?;
@@ -306,7 +318,11 @@ pub fn image() -> Vec<u8> {
     .take(8 << 20)
     .collect();
     fs::write(&path, noise).unwrap();
-    let output = Command::new("/usr/sbin/sgdisk").args(["-Z", "-n1:2048:+5M", "-t1:8300"]).arg(&path).output().unwrap();
+    let output = Command::new("/usr/sbin/sgdisk")
+        .args(["-Z", "-n1:2048:+5M", "-t1:8300"])
+        .arg(&path)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     fs::read(path).unwrap()
 }

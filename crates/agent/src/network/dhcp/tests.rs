@@ -63,9 +63,15 @@ fn four_messages_make_a_lease_and_strangers_answers_are_passed_over() {
     );
     let lease = client.acquire(Duration::from_secs(10)).unwrap();
     task.join().unwrap();
-    assert_eq!((lease.address, lease.prefix_length(), lease.seconds), (Ipv4Addr::new(10, 77, 0, 50), 24, 3600));
+    assert_eq!(
+        (lease.address, lease.prefix_length(), lease.seconds),
+        (Ipv4Addr::new(10, 77, 0, 50), 24, 3600)
+    );
     assert_eq!(lease.routes, [default_route(Ipv4Addr::new(10, 77, 0, 1))]);
-    assert_eq!((lease.resolvers.len(), lease.mtu, lease.host_name.as_deref()), (2, Some(1400), Some("node-1")));
+    assert_eq!(
+        (lease.resolvers.len(), lease.mtu, lease.host_name.as_deref()),
+        (2, Some(1400), Some("node-1"))
+    );
 }
 
 #[test]
@@ -96,7 +102,8 @@ fn silence_ends_with_an_error() {
 #[test]
 fn classless_routes_put_the_router_out_of_force() {
     let mut options = usual();
-    options.push((121, vec![32, 169, 254, 169, 254, 10, 77, 0, 2, 0, 10, 77, 0, 1, 12, 172, 16, 10, 77, 0, 9]));
+    options
+        .push((121, vec![32, 169, 254, 169, 254, 10, 77, 0, 2, 0, 10, 77, 0, 1, 12, 172, 16, 10, 77, 0, 9]));
     let base = Message {
         kind: MessageKind::Ack,
         transaction: 1,
@@ -109,7 +116,10 @@ fn classless_routes_put_the_router_out_of_force() {
     assert_eq!(routes.len(), 3);
     assert_eq!(routes[0].netmask, Ipv4Addr::BROADCAST);
     assert_eq!(routes[1], default_route(Ipv4Addr::new(10, 77, 0, 1)));
-    assert_eq!((routes[2].destination, routes[2].netmask), (Ipv4Addr::new(172, 16, 0, 0), Ipv4Addr::new(255, 240, 0, 0)));
+    assert_eq!(
+        (routes[2].destination, routes[2].netmask),
+        (Ipv4Addr::new(172, 16, 0, 0), Ipv4Addr::new(255, 240, 0, 0))
+    );
     assert!(classless_routes(&[33, 1, 2, 3, 4, 5, 6, 7, 8, 9]).is_empty());
     assert!(classless_routes(&[24, 1, 2]).is_empty());
 }
