@@ -28,6 +28,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // The one TLS provider, for every client that is made without naming one. A second install can't happen here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Ramdisk(command) => ramdisk_command::main(command),

@@ -216,7 +216,9 @@ async fn bind_netboot(
     for segment in &segments {
         tracing::info!(interface = %segment.interface, address = %segment.address, "boots known machines");
     }
-    let config = NetbootConfig::new(segments, port, programs);
+    let mut config = NetbootConfig::new(segments, port, programs);
+    // What nobody named may be unusable: an interface where another DHCP server runs here already.
+    config.may_leave_out = section.interfaces.is_none();
     Ok(Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?)
 }
 

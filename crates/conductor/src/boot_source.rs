@@ -21,7 +21,7 @@ const QUEUE: usize = 4096;
 /// The database as the netboot servers' [`BootSource`].
 pub struct NodeBootSource {
     conductor: Conductor,
-    /// Port of the HTTP listener that serves ramdisks, on the address that DHCP announces as next server.
+    /// Port of the HTTP listener that serves ramdisks, on the address of the DHCP server.
     http_port: u16,
     seen: mpsc::Sender<(Timestamp, Observation)>,
 }
@@ -88,7 +88,7 @@ fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boo
         kernel: artifact("deploy_kernel", "vmlinuz"),
         initramfs: artifact("deploy_ramdisk", "initramfs"),
         cmdline: format!(
-            "selinux=0 troubleshoot=0 text {appended} ipa-api-url=http://${{next-server}}:{http_port}"
+            "selinux=0 troubleshoot=0 text {appended} ipa-api-url=http://${{netX/dhcp-server}}:{http_port}"
         ),
     }
 }
