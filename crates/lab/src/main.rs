@@ -108,6 +108,9 @@ struct DemoArguments {
     /// The server's binary; by default `billet` beside this one.
     #[arg(long, value_name = "FILE")]
     billet: Option<PathBuf>,
+    /// Kill the server (SIGKILL) in the middle of cleaning, booting and writing: the story goes on all the same.
+    #[arg(long)]
+    crash: bool,
     /// Only download and build what the story needs.
     #[arg(long)]
     prepare: bool,
@@ -196,7 +199,7 @@ fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
         Some(path) => path,
         None => std::env::current_exe().context("finding this program")?.with_file_name("billet"),
     };
-    let options = demo::Options { image, firmware, billet };
+    let options = demo::Options { image, firmware, billet, crash: arguments.crash };
     let screen = demo::Screen::default();
     if arguments.prepare {
         isolation::enter(Network::Shared)?;

@@ -4,6 +4,8 @@
 //! [`prepare`] runs outside of the rack's namespaces (it downloads), [`play`] inside. End-to-end tests reuse [`Story`]'s steps.
 
 mod client;
+mod phases;
+mod ramdisk;
 mod screen;
 mod server;
 mod story;
@@ -15,13 +17,14 @@ use std::time::Duration;
 pub use client::Client;
 pub use screen::{Screen, Step};
 pub use server::Server;
-pub use story::{ImageSource, Key, Story};
+pub use story::{CRASHES, ImageSource, Key, Moment, Story};
 pub use timeline::{Span, render};
 
 use crate::error::{Error, Result};
 use crate::image::{self, Format, Kind};
 use crate::qemu::Firmware;
 use crate::rack::{NodeConfig, Rack, RackConfig};
+use tokio::sync::Mutex;
 
 /// What to play.
 #[derive(Debug, Clone)]
@@ -30,8 +33,10 @@ pub struct Options {
     pub image: Kind,
     /// The machine's firmware.
     pub firmware: Firmware,
-    /// The server's binary.
+    /// The server's binary; the agent is beside it.
     pub billet: PathBuf,
+    /// Kill the server in the middle of the work, again and again.
+    pub crash: bool,
 }
 
 /// What the story needs and downloads: client and image, both cached.
@@ -41,6 +46,8 @@ pub struct Prepared {
     pub client: PathBuf,
     /// The image file.
     pub image: PathBuf,
+    /// The directory with the ramdisk.
+    pub ramdisk: PathBuf,
 }
 
 /// Installs the client and builds the image, or finds both in the cache. Blocking; outside of namespaces.
@@ -60,7 +67,10 @@ pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
     let step = screen.step(&format!("Build the {} image from Debian packages", options.image.name()));
     let image = image::build(options.image, Format::Raw, &mut |text| step.progress(text))?;
     step.done(&image.display().to_string());
-    Ok(Prepared { client, image })
+    let step = screen.step("Build the ramdisk that cleans and deploys (billet ramdisk build)");
+    let ramdisk = ramdisk::build(&options.billet)?;
+    step.done(&ramdisk.display().to_string());
+    Ok(Prepared { client, image, ramdisk })
 }
 
 /// What [`prepare`] left in the cache.
@@ -68,11 +78,13 @@ pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
 /// # Errors
 /// [`Error::Invalid`] when it is not there: [`prepare`] has to run before.
 pub fn prepared(options: &Options) -> Result<Prepared> {
-    let (client, image) = (client::find()?, image::find(options.image)?);
-    match (client, image) {
-        (Some(client), Some(image)) => Ok(Prepared { client, image }),
+    let (client, image, ramdisk) =
+        (client::find()?, image::find(options.image)?, ramdisk::find(&options.billet)?);
+    match (client, image, ramdisk) {
+        (Some(client), Some(image), Some(ramdisk)) => Ok(Prepared { client, image, ramdisk }),
         _ => Err(Error::Invalid(
-            "the client or the image is not in the cache; run `billet-lab demo --prepare` first".into(),
+            "the client, the image or the ramdisk is not in the cache; run `billet-lab demo --prepare` first"
+                .into(),
         )),
     }
 }
@@ -82,7 +94,7 @@ pub struct Stage {
     /// The rack with one machine.
     pub rack: Rack,
     /// The server.
-    pub server: Server,
+    pub server: Mutex<Server>,
     /// The client.
     pub client: Client,
     /// The image on the rack's image server.
@@ -109,22 +121,23 @@ impl Stage {
         step.done(&format!("BMC {}", rack.nodes()[0].info.bmc_address));
 
         let step = screen.step("Start billet serve, without any configuration");
-        let server = Server::start(&options.billet, &rack.info().state_dir.join("billet")).await?;
+        let server =
+            Server::start(&options.billet, &rack.info().state_dir.join("billet"), &prepared.ramdisk).await?;
         step.done(&server.endpoint());
         let client = Client::new(&prepared.client, &server.endpoint());
         let key = Key::make(&rack.info().state_dir)?;
-        Ok(Self { rack, server, client, image, key })
+        Ok(Self { rack, server: Mutex::new(server), client, image, key })
     }
 
     /// The story on this stage's first machine.
     #[must_use]
     pub fn story<'a>(&'a self, screen: &'a Screen) -> Story<'a> {
-        Story::new(&self.client, &self.rack.nodes()[0], &self.image, &self.key, screen)
+        Story::new(&self.client, &self.rack.nodes()[0], &self.image, &self.key, screen, &self.server)
     }
 
     /// Stops the server, then the rack.
     pub async fn strike(self) {
-        self.server.stop().await;
+        self.server.into_inner().stop().await;
         self.rack.stop().await;
     }
 }
@@ -141,26 +154,35 @@ pub async fn play(
 ) -> Result<()> {
     let stage = Stage::set(options, prepared, screen).await?;
     let mut story = stage.story(screen);
-    let outcome = story.play(keep.is_some()).await;
+    if options.crash {
+        story.crash_at(CRASHES);
+    }
+    let mut outcome = story.play(keep.is_some()).await;
+    if outcome.is_ok() && !story.crashes_to_come().is_empty() {
+        let missed = format!("the server was not killed in {:?}", story.crashes_to_come());
+        outcome = Err(Error::Invalid(missed));
+    }
     screen.text(&render(&story.spans().await));
     drop(story);
     if let Err(error) = &outcome {
+        let server = stage.server.lock().await;
         screen.text(&format!(
             "The server's last words ({}):\n{}",
-            stage.server.log().display(),
-            stage.server.last_words()
+            server.log().display(),
+            server.last_words()
         ));
         screen.text(&format!("The machine's:\n{}", stage.rack.nodes()[0].machine.console().tail().await));
         tracing::debug!(%error, "the story ended early");
     } else if let Some(stop) = keep {
-        screen.text(&how_to_go_on(&stage, &prepared.client));
+        screen.text(&how_to_go_on(&stage, &prepared.client).await);
         stop.await;
     }
     stage.strike().await;
     outcome
 }
 
-fn how_to_go_on(stage: &Stage, client: &Path) -> String {
+async fn how_to_go_on(stage: &Stage, client: &Path) -> String {
+    let server = stage.server.lock().await;
     let info = stage.rack.info();
     let node = &info.nodes[0];
     let lab = std::env::current_exe().unwrap_or_else(|_| "billet-lab".into());
@@ -176,12 +198,12 @@ fn how_to_go_on(stage: &Stage, client: &Path) -> String {
          \x20 tail -f {}\n\
          Ctrl-C takes it down.",
         openstack.display(),
-        stage.server.endpoint(),
+        server.endpoint(),
         node.bmc_address,
         node.bmc_user,
         node.bmc_password,
         node.console_log.display(),
-        stage.server.log().display(),
+        server.log().display(),
     )
 }
 

@@ -33,12 +33,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `PROGRAM serve --state-dir DIR` and waits until it answers `GET /healthcheck`. Its log goes to `DIR.log`.
+    /// Puts the ramdisk where the server looks for it, starts `PROGRAM serve --state-dir DIR` and waits until it answers `GET /healthcheck`. Its log goes to `DIR.log`.
     ///
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once; [`Error::Timeout`] when it does not answer.
-    pub async fn start(program: &Path, state_dir: &Path) -> Result<Self> {
-        std::fs::create_dir_all(state_dir).map_err(Error::io("creating", state_dir))?;
+    pub async fn start(program: &Path, state_dir: &Path, ramdisk: &Path) -> Result<Self> {
+        let place = state_dir.join("ramdisk");
+        std::fs::create_dir_all(&place).map_err(Error::io("creating", &place))?;
+        for file in ["vmlinuz", "initramfs"] {
+            let to = place.join(file);
+            std::fs::copy(ramdisk.join(file), &to).map_err(Error::io("copying the ramdisk to", &to))?;
+        }
         let process = spawn(program, state_dir)?;
         let mut server = Self { program: program.to_path_buf(), state_dir: state_dir.to_path_buf(), process };
         server.wait_until_ready().await?;
@@ -148,6 +153,7 @@ pub(super) async fn get(endpoint: &str, path: &str) -> Result<(u16, Vec<u8>)> {
         let request = hyper::Request::get(path)
             .header("host", &authority)
             .header("accept", "application/json")
+            .header("x-openstack-ironic-api-version", "latest")
             .body(Empty::<Bytes>::new())
             .map_err(|error| failed(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use super::client::Client;
+use super::phases;
 use super::screen::{Screen, Step};
+use super::server::Server;
 use super::timeline::Span;
 use super::{Limits, image};
 use crate::error::{Error, Result};
@@ -17,6 +20,8 @@ use crate::{network, process};
 
 /// The node's name in the story.
 const NAME: &str = "demo";
+/// The ramdisk talks on the serial console; without the second word one kernel in a hundred panics under emulation.
+const KERNEL_PARAMETERS: &str = "kernel_append_params=%default% console=ttyS0 no_timer_check";
 /// The machine's host name.
 const HOSTNAME: &str = "lodger";
 /// Written by the user data on the machine.
@@ -98,7 +103,17 @@ pub struct Story<'a> {
     screen: &'a Screen,
     limits: Limits,
     spans: Vec<Span>,
+    server: &'a Mutex<Server>,
+    crash_at: Vec<Moment>,
 }
+
+/// A moment of a node's life: its provision state and, unless empty, the step under way.
+pub type Moment = (&'static str, &'static str);
+
+/// Moments at which a story that is to survive crashes kills the server: while the ramdisk boots for cleaning, while it boots for the
+/// deployment, and while it writes.
+pub const CRASHES: &[Moment] =
+    &[("clean wait", ""), ("wait call-back", "deploy"), ("wait call-back", "write_image")];
 
 impl<'a> Story<'a> {
     /// A story that has not begun.
@@ -109,8 +124,21 @@ impl<'a> Story<'a> {
         image: &'a ImageSource,
         key: &'a Key,
         screen: &'a Screen,
+        server: &'a Mutex<Server>,
     ) -> Self {
-        Self { client, node, image, key, screen, limits: Limits::of(image.kind), spans: Vec::new() }
+        let limits = Limits::of(image.kind);
+        Self { client, node, image, key, screen, limits, spans: Vec::new(), server, crash_at: Vec::new() }
+    }
+
+    /// Kills the server, and starts it again, when the node first comes to each of these moments.
+    pub fn crash_at(&mut self, moments: &[Moment]) {
+        self.crash_at = moments.to_vec();
+    }
+
+    /// Moments at which the server was to be killed and which have not come.
+    #[must_use]
+    pub fn crashes_to_come(&self) -> &[Moment] {
+        &self.crash_at
     }
 
     /// All of it. With `keep_deployed` it ends with the machine in the tenant's hands.
@@ -131,8 +159,8 @@ impl<'a> Story<'a> {
     /// Where the seconds went: this side's steps, and what the server's own events say, if they can be had.
     pub async fn spans(&self) -> Vec<Span> {
         let mut spans = self.spans.clone();
-        match self.client.get(&format!("/v1/nodes/{NAME}/timeline")).await {
-            Ok(document) => spans.extend(server_spans(&document, self.screen.started_at())),
+        match self.client.get(&format!("/billet/v1/nodes/{NAME}/events")).await {
+            Ok(document) => spans.extend(phases::spans(&document, self.screen.started_at())),
             Err(error) => tracing::debug!(%error, "no timeline from the server"),
         }
         spans
@@ -156,6 +184,7 @@ impl<'a> Story<'a> {
         let create = [
             &create[..],
             &["--driver-info", &address, "--driver-info", &username, "--driver-info", &password],
+            &["--driver-info", KERNEL_PARAMETERS],
             &["--property", "cpu_arch=x86_64", "--property", &capabilities],
         ]
         .concat();
@@ -302,7 +331,7 @@ impl<'a> Story<'a> {
     }
 
     /// Runs a client command that waits, showing the node's state meanwhile, and checks where the node ends.
-    async fn watch(&self, step: &Step, arguments: &[&str], target: &str) -> Result<()> {
+    async fn watch(&mut self, step: &Step, arguments: &[&str], target: &str) -> Result<()> {
         let command = self.client.run(arguments, self.limits.provision);
         tokio::pin!(command);
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -311,6 +340,11 @@ impl<'a> Story<'a> {
                 outcome = &mut command => break outcome,
                 _ = look.tick() => if let Ok(node) = self.client.get(&format!("/v1/nodes/{NAME}")).await {
                     step.progress(&describe(&node));
+                    if let Some(moment) = self.crash_at.iter().position(|moment| is_at(&node, *moment)) {
+                        let (state, doing) = self.crash_at.remove(moment);
+                        self.server.lock().await.crash_and_restart().await?;
+                        step.progress(&format!("killed and restarted the server in {state} {doing}"));
+                    }
                 },
             }
         };
@@ -402,6 +436,13 @@ impl<'a> Story<'a> {
     }
 }
 
+/// Has the node come to this moment?
+fn is_at(node: &Value, (state, doing): Moment) -> bool {
+    let step =
+        ["clean_step", "deploy_step"].iter().find_map(|key| node[*key]["step"].as_str()).unwrap_or_default();
+    node["provision_state"] == state && (doing.is_empty() || doing == step)
+}
+
 /// A node's state in a few words.
 fn describe(node: &Value) -> String {
     let text = |key: &str| node[key].as_str().filter(|text| !text.is_empty());
@@ -418,37 +459,9 @@ fn describe(node: &Value) -> String {
     words.join(" ")
 }
 
-/// The server's events as spans, in seconds from `origin`.
-///
-/// Expected: `{"spans": [{"name": "…", "start": "2026-01-02T03:04:05.678Z", "end": "…"}, …]}`. Entries without an end are still going on
-/// and are left out.
-fn server_spans(document: &Value, origin: jiff::Timestamp) -> Vec<Span> {
-    let seconds = |value: &Value| {
-        let at: jiff::Timestamp = value.as_str()?.parse().ok()?;
-        Some(at.duration_since(origin).as_secs_f64())
-    };
-    let span = |entry: &Value| {
-        Some(Span {
-            name: entry["name"].as_str()?.to_string(),
-            start: seconds(&entry["start"])?,
-            end: seconds(&entry["end"])?,
-        })
-    };
-    document["spans"].as_array().into_iter().flatten().filter_map(span).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn server_events_become_spans_on_our_clock() {
-        let origin = "2026-01-02T03:04:05Z".parse().unwrap();
-        let entry = |start: &str, end: &str| json!({ "name": "write", "start": start, "end": end });
-        let document = json!({ "spans": [entry("2026-01-02T03:04:06.5Z", "2026-01-02T03:04:08Z"), { "name": "open", "start": "2026-01-02T03:04:06Z", "end": null }] });
-        assert_eq!(server_spans(&document, origin), [Span { name: "write".into(), start: 1.5, end: 3.0 }]);
-        assert!(server_spans(&json!([]), origin).is_empty());
-    }
 
     #[test]
     fn a_node_is_described_in_a_line() {
