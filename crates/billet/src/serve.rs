@@ -130,14 +130,14 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
 }
 
 fn api_settings(auth: Auth, section: &ApiSection) -> Result<api::Settings> {
-    let mut settings = api::Settings::default();
-    settings.auth = match (auth, &section.htpasswd) {
+    let auth = match (auth, &section.htpasswd) {
         (Auth::None, _) => api::auth::Auth::None,
         (Auth::Basic, Some(path)) => api::auth::Auth::Basic(PasswordFile::open(path)?),
         (Auth::Basic, None) => {
             bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
         }
     };
+    let mut settings = api::Settings { auth, ..api::Settings::default() };
     if let Some(types) = &section.enabled_hardware_types {
         settings.drivers = Enabled::with_hardware_types(types).context("api.enabled_hardware_types")?;
     }

@@ -1,5 +1,7 @@
 //! The store's contract, on a database of its own for each test.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use jiff::{SignedDuration, Timestamp};
 use model::event::{EventKind, LogEvent};
 use model::node::Node;

@@ -1,5 +1,7 @@
 //! The whole life of a machine under the conductor: the straight way, with a kill after every event, and with things going wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod bad_bmc;
 mod machine;
 mod site;
