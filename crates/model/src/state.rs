@@ -429,6 +429,20 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    /// `BILLET_BLESS=1 cargo test -p model` writes the file anew.
+    #[test]
+    fn the_documents_diagram_is_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/STATES.md");
+        let text = format!(
+            "# Provision states\n\nMade from the table in `crates/model/src/state.rs`; a test compares the two.\n\n```mermaid\n{}```\n",
+            diagram()
+        );
+        if std::env::var_os("BILLET_BLESS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "run with BILLET_BLESS=1 to write it anew");
+    }
+
     #[test]
     fn thirty_states_as_the_contract_counts_them() {
         assert_eq!(ProvisionState::ALL.len(), 30);
