@@ -125,6 +125,10 @@ impl From<StoreError> for ApiError {
             StoreError::ClaimLost { node } => Self::conflict(format!(
                 "Node {node} was taken over by another conductor, please retry after the current operation is completed."
             )),
+            StoreError::Full => {
+                tracing::error!(%error, "a request was refused");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, capitalised(&error))
+            }
             StoreError::Seal { .. } | StoreError::Database(_) | StoreError::Corrupt { .. } => {
                 tracing::error!(%error, "the database failed a request");
                 Self::new(
@@ -134,6 +138,15 @@ impl From<StoreError> for ApiError {
             }
         }
     }
+}
+
+/// An error's text as a sentence.
+fn capitalised(error: &StoreError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
 }
 
 impl From<RequestError> for ApiError {

@@ -51,9 +51,21 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> String {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"))
+    }
+
+    fn post(&self, path: &str, json: &str) -> String {
+        let length = json.len();
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nX-OpenStack-Ironic-API-Version: latest\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        ))
+    }
+
+    fn exchange(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -67,11 +79,23 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// Its end by SIGKILL, in a test that has failed too.
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     /// Waits for its end; the code and what it said meanwhile.
-    fn wait(mut self) -> (Option<i32>, String) {
+    fn wait(&mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         self.log.read_to_string(&mut said).unwrap();
         (self.process.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -91,7 +115,7 @@ fn refusal(arguments: &[&str]) -> String {
 #[test]
 fn it_is_ready_answers_and_drains() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&configuration(dir.path(), ""), &dir.path().join("state"));
+    let mut server = Server::start(&configuration(dir.path(), ""), &dir.path().join("state"));
     assert!(server.get("/healthcheck").starts_with("HTTP/1.1 200"));
     assert!(server.get("/v1").contains("\"id\":\"v1\""));
     server.signal("TERM");
@@ -104,10 +128,10 @@ fn it_is_ready_answers_and_drains() {
 fn a_killed_server_starts_again_over_the_same_directory() {
     let dir = tempfile::tempdir().unwrap();
     let config = configuration(dir.path(), "");
-    let server = Server::start(&config, &dir.path().join("state"));
+    let mut server = Server::start(&config, &dir.path().join("state"));
     server.signal("KILL");
     assert_eq!(server.wait().0, None);
-    let server = Server::start(&config, &dir.path().join("state"));
+    let mut server = Server::start(&config, &dir.path().join("state"));
     assert!(server.get("/v1/nodes").contains("\"nodes\":[]"));
     server.signal("INT");
     assert_eq!(server.wait().0, Some(0));
@@ -164,7 +188,7 @@ fn a_second_server_is_turned_away_from_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let config = configuration(dir.path(), "");
     let state = dir.path().join("state");
-    let server = Server::start(&config, &state);
+    let mut server = Server::start(&config, &state);
     let said = refusal(&[
         "serve",
         "--config",
@@ -177,4 +201,57 @@ fn a_second_server_is_turned_away_from_the_directory() {
     assert!(said.contains("in use by another billet process"), "{said}");
     server.signal("TERM");
     assert_eq!(server.wait().0, Some(0));
+}
+
+/// The state directory on a file system of 2 MiB, in a mount namespace of its own: nothing acknowledged is lost when it fills up, the
+/// error says what to do, and doing it helps.
+#[test]
+fn a_full_disk_is_named_and_survived() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), "");
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let script = "mount -t tmpfs -o size=2m none \"$1\" && mkdir \"$1/billet\" && head -c 400000 /dev/zero > \"$1/filler\" && \
+                  exec \"$2\" serve --config \"$3\" --listen \"$4\" --state-dir \"$1/billet\"";
+    let mut process = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&state)
+        .arg(env!("CARGO_BIN_EXE_billet"))
+        .arg(&config)
+        .arg(address.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("\"ready\"") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "it ended (this test needs root): {said}");
+    }
+    let server = Server { process, address, log };
+
+    let extra = "x".repeat(50_000);
+    let create = |server: &Server| {
+        server.post("/v1/nodes", &format!("{{\"driver\": \"ipmi\", \"extra\": {{\"x\": \"{extra}\"}}}}"))
+    };
+    let mut created = 0;
+    let refused = loop {
+        let answer = create(&server);
+        if !answer.starts_with("HTTP/1.1 201") {
+            break answer;
+        }
+        created += 1;
+        assert!(created < 100, "the disk does not fill up");
+    };
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains("disk of the state directory is full"), "{refused}");
+    let listed = |server: &Server| server.get("/v1/nodes").matches("\"uuid\":").count();
+    assert_eq!(listed(&server), created);
+
+    let inside = format!("/proc/{}/root{}/filler", server.process.id(), state.display());
+    std::fs::remove_file(inside).unwrap();
+    let answer = create(&server);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(listed(&server), created + 1);
 }

@@ -60,9 +60,14 @@ pub enum StoreError {
         /// Whose secret.
         what: String,
     },
-    /// The database itself failed (disk full, connection lost).
+    /// There is no room for the change; nothing of it was written. Free some, then retry.
+    #[error(
+        "the disk of the state directory is full: free some space and try again; nothing of this change was written"
+    )]
+    Full,
+    /// The database itself failed (connection lost, file damaged).
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     /// A stored document can't be read by this version.
     #[error("stored {what} can't be read: {source}")]
     Corrupt {
@@ -71,6 +76,20 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
+}
+
+/// SQLite's result code for "no room left" (SQLITE_FULL), and PostgreSQL's SQLSTATE (disk_full).
+const FULL: &[&str] = &["13", "53100"];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.is_some_and(|code| FULL.contains(&code.as_ref())) {
+            Self::Full
+        } else {
+            Self::Database(error)
+        }
+    }
 }
 
 /// Shorthand of this crate.
