@@ -1,7 +1,7 @@
 # `make demo` shows the whole story; `make test` proves it. Both install what they need (Debian packages by apt, as root).
 
 IMAGE ?= debian
-FIRMWARE ?= uefi
+FIRMWARE ?=
 KEEP ?=
 TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
@@ -10,7 +10,7 @@ LAB := target/release/billet-lab
 .PHONY: demo test build packages lint unit story bench clean
 
 demo: build
-	$(LAB) demo --image $(IMAGE) --firmware $(FIRMWARE) $(if $(KEEP),--keep)
+	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
 test: packages lint unit build story
 
