@@ -29,8 +29,11 @@ impl Conductor {
             Some(value) => config_drive::stored_form(&row.node, value).map_err(RequestError::Invalid)?,
             None => None,
         };
-        if let Some(drive) = &drive {
-            self.store().put_config_drive(uuid, drive).await?;
+        match &drive {
+            Some(drive) => self.store().put_config_drive(uuid, drive).await?,
+            // An empty one was asked for: what an earlier attempt left must not go onto the disk.
+            None if request.config_drive.is_some() => self.store().delete_config_drive(uuid).await?,
+            None => {}
         }
         let settings = self.settings();
         self.store()
@@ -39,6 +42,8 @@ impl Conductor {
                 self.check(&edit.node, &request)?;
                 if drive.is_some() {
                     edit.node.instance_info.insert("configdrive".into(), MASK.into());
+                } else if request.config_drive.is_some() {
+                    edit.node.instance_info.remove("configdrive");
                 }
                 let uefi = hardware::wants_uefi(&edit.node, settings.uefi_by_default);
                 apply(edit, &request, uefi, now)
@@ -224,7 +229,6 @@ fn apply(
                 node.instance_info.insert("rescue_password".into(), password.expose().into());
             }
         }
-        Event::Manage if before == ProvisionState::CleanFailed && node.fault.is_none() => {}
         _ => {}
     }
     Ok(())

@@ -1,10 +1,8 @@
 //! `cleaning`: the ramdisk erases what the last tenant left, or does what the operator listed.
 
-use crate::boot;
-use crate::hardware;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
-use crate::steps::{self, agent_side};
+use crate::steps;
 use crate::visit::Visit;
 use model::agent::Phase;
 use model::node::{AgentLink, Node, PowerState, Work};
@@ -16,22 +14,13 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
     {
         return Ok(end(&visit.node));
     }
-    let needs_ramdisk = hardware::uses_ramdisk(&visit.node) && !visit.node.work.disable_ramdisk;
-    if needs_ramdisk {
-        if visit.node.agent.url.is_none() {
-            if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
-                boot::start_ramdisk(visit).await?;
-            }
-            return Ok(Outcome::next(Event::Wait));
-        }
-        if !visit.node.work.agent_steps_known {
-            agent_side::merge_offered(visit, Phase::Clean).await?;
-        }
+    if let Some(outcome) = steps::prepare_ramdisk(visit, Phase::Clean).await? {
+        return Ok(outcome);
     }
     if let Some(outcome) = steps::advance(visit, Phase::Clean).await? {
         return Ok(outcome);
     }
-    if needs_ramdisk {
+    if steps::needs_ramdisk(&visit.node) {
         power::ensure(visit, PowerState::Off).await?;
     }
     Ok(end(&visit.node))

@@ -8,6 +8,7 @@ pub mod agent_side;
 pub mod deploy;
 
 use crate::boot;
+use crate::hardware;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use model::agent::{CommandResult, CommandStatus, Phase};
@@ -32,6 +33,28 @@ pub fn show_step(node: &mut Node, phase: Phase, step: Option<Step>) {
         Phase::Deploy => node.deploy_step = step,
         Phase::Service => node.service_step = step,
     }
+}
+
+/// Does this work go through the ramdisk?
+pub fn needs_ramdisk(node: &Node) -> bool {
+    hardware::uses_ramdisk(node) && !node.work.disable_ramdisk
+}
+
+/// Starts the ramdisk and learns which steps it offers, once each, where the work needs it. `Some` while it is awaited.
+pub async fn prepare_ramdisk(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outcome>, Failure> {
+    if !needs_ramdisk(&visit.node) {
+        return Ok(None);
+    }
+    if visit.node.agent.url.is_none() {
+        if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
+            boot::start_ramdisk(visit).await?;
+        }
+        return Ok(Some(Outcome::next(Event::Wait)));
+    }
+    if !visit.node.work.agent_steps_known {
+        agent_side::merge_offered(visit, phase).await?;
+    }
+    Ok(None)
 }
 
 /// Runs or goes on with the step at `work.next`; at the end of the list there is none, and `None` comes back.
