@@ -191,9 +191,12 @@ async fn start_machine_side(
         Err(error) => return Err(error),
     };
     let router = servers.router().merge(api::ramdisk_router(state.clone()));
-    let listener = bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await?;
+    // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
+    for segment in servers.segments() {
+        let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
+        tasks.spawn(serve_http(listener, router.clone(), stop.clone()));
+    }
     tasks.spawn(scribe);
-    tasks.spawn(serve_http(listener, router, stop.clone()));
     tasks.spawn(servers.run(stop.clone()));
     Ok(())
 }
