@@ -18,7 +18,7 @@ pub use client::Client;
 pub use screen::{Screen, Step};
 pub use server::Server;
 pub use story::{CRASHES, ImageSource, Key, Moment, Story};
-pub use timeline::{Span, render};
+pub use timeline::{Span, overhead, render};
 
 use crate::error::{Error, Result};
 use crate::image::{self, Format, Kind};
@@ -162,7 +162,11 @@ pub async fn play(
         let missed = format!("the server was not killed in {:?}", story.crashes_to_come());
         outcome = Err(Error::Invalid(missed));
     }
-    screen.text(&render(&story.spans().await));
+    let spans = story.spans().await;
+    screen.text(&render(&spans));
+    if let Some(text) = overhead(&spans) {
+        screen.text(&text);
+    }
     drop(story);
     if let Err(error) = &outcome {
         let server = stage.server.lock().await;

@@ -44,6 +44,29 @@ pub fn render(spans: &[Span]) -> String {
     text
 }
 
+/// How much the deployment costs beyond what can't be avoided: from the command to `ssh`, against the sum of its parts (two firmware boots,
+/// network boot, ramdisk, write, the system's own boot). `None` where the story did not come that far.
+///
+/// The client's own polling is in the first and not in the second.
+#[must_use]
+pub fn overhead(spans: &[Span]) -> Option<String> {
+    let find = |name: &str| spans.iter().find(|span| span.name == name);
+    let (deploy, boot) = (find("deploy")?, find("boot to ssh")?);
+    let is_part = |span: &&Span| {
+        let is_phase = span.name.starts_with("  ") && !span.name.contains("together");
+        is_phase && span.start >= deploy.start && span.end <= deploy.end
+    };
+    let length = |span: &Span| span.end - span.start;
+    let parts: f64 = spans.iter().filter(is_part).map(length).sum::<f64>() + length(boot);
+    let whole = boot.end - deploy.start;
+    (parts > 0.0).then(|| {
+        format!(
+            "From the deploy command to ssh {whole:.1} s; its unavoidable parts sum to {parts:.1} s, ratio {:.2}.",
+            whole / parts
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +91,21 @@ mod tests {
         );
         assert!(lines[2].contains("write       20.0 s") && lines[2].matches('█').count() == 20, "{text}");
         assert!(lines[3].contains("in all") && lines[3].contains("48.0 s"), "{text}");
+    }
+
+    #[test]
+    fn the_overhead_is_what_is_not_a_part() {
+        let spans = [
+            span("  firmware", 1.0, 3.0),
+            span("deploy", 10.0, 30.0),
+            span("  firmware", 11.0, 16.0),
+            span("  write", 20.0, 25.0),
+            span("  all calls to the BMC together", 11.0, 12.0),
+            span("boot to ssh", 30.0, 40.0),
+        ];
+        let text = overhead(&spans).unwrap();
+        assert!(text.contains("30.0 s") && text.contains("sum to 20.0 s") && text.contains("1.50"), "{text}");
+        assert_eq!(overhead(&spans[..2]), None);
     }
 
     #[test]
