@@ -113,7 +113,7 @@ pub(super) fn recipe() -> Result<String> {
 pub(super) fn build(work: &Path, image: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let root = work.join("root");
     progress("debootstrap: the base system (a minute or two)");
-    let mirror = packages::mirror(SUITE);
+    let mirror = packages::mirror(SUITE)?;
     let mut debootstrap = Command::new("debootstrap");
     debootstrap.args(["--variant=minbase", &format!("--include={}", BASE.join(","))]);
     if let Some(keyring) = &mirror.keyring {

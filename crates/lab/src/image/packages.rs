@@ -83,11 +83,11 @@ pub(super) struct Mirror {
     pub keyring: Option<PathBuf>,
 }
 
-/// Debian's default mirror, for hosts whose sources name none.
-const DEFAULT_MIRROR: &str = "http://mirror.invalid/debian";
-
 /// The mirror that the host's apt uses for `suite`.
-pub(super) fn mirror(suite: &str) -> Mirror {
+///
+/// # Errors
+/// [`Error::Invalid`] when its sources name none.
+pub(super) fn mirror(suite: &str) -> Result<Mirror> {
     let mut texts = vec![std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
     let mut files: Vec<PathBuf> = std::fs::read_dir("/etc/apt/sources.list.d")
         .into_iter()
@@ -101,7 +101,12 @@ pub(super) fn mirror(suite: &str) -> Mirror {
     });
     texts.extend(files.iter().filter_map(|path| std::fs::read_to_string(path).ok()));
     let found = texts.iter().find_map(|text| one_line(text, suite).or_else(|| deb822(text, suite)));
-    found.unwrap_or_else(|| Mirror { url: DEFAULT_MIRROR.into(), keyring: None })
+    found.ok_or_else(|| {
+        let hint = "add a line `deb MIRROR SUITE main` to /etc/apt/sources.list";
+        Error::Invalid(format!(
+            "apt's sources name no mirror of Debian's {suite} with the component main; {hint}"
+        ))
+    })
 }
 
 /// `deb [signed-by=…] URL SUITE main`
