@@ -55,7 +55,6 @@ impl BootSource for NodeBootSource {
     }
 
     fn observe(&self, seen: Observation) {
-        tracing::debug!(%seen, "netboot");
         if self.seen.try_send((Timestamp::now(), seen)).is_err() {
             tracing::warn!(
                 "more is seen on the boot network than can be written down; some of it is dropped"

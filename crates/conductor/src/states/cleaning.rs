@@ -5,7 +5,7 @@ use crate::power;
 use crate::steps;
 use crate::visit::Visit;
 use model::agent::Phase;
-use model::node::{AgentLink, Node, PowerState, Work};
+use model::node::{Node, PowerState};
 use model::state::{Event, ProvisionState};
 
 pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
@@ -34,11 +34,6 @@ pub fn is_automated(node: &Node) -> bool {
 fn end(node: &Node) -> Outcome {
     let event = if is_automated(node) && !node.retired { Event::Done } else { Event::DoneManageable };
     Outcome::next_with(event, |node| {
-        node.work = Work::default();
-        node.agent = AgentLink::default();
-        node.clean_step = None;
-        for key in ["clean_steps", "clean_step_index", "hardware_manager_version", "agent_url"] {
-            node.driver_internal_info.remove(key);
-        }
+        steps::forget(node, Phase::Clean);
     })
 }

@@ -4,7 +4,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::steps::{self, deploy};
 use crate::visit::Visit;
 use model::agent::Phase;
-use model::node::{AgentLink, Work};
 use model::state::Event;
 
 pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
@@ -21,12 +20,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         return Ok(outcome);
     }
     Ok(Outcome::next_with(Event::Done, |node| {
-        node.work = Work::default();
-        node.agent = AgentLink::default();
-        node.deploy_step = None;
+        steps::forget(node, Phase::Deploy);
         node.last_error = None;
-        for key in ["deploy_steps", "deploy_step_index", "hardware_manager_version", "agent_url"] {
-            node.driver_internal_info.remove(key);
-        }
     }))
 }

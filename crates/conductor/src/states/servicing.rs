@@ -7,7 +7,7 @@ use crate::steps;
 use crate::visit::Visit;
 use bmc::BootDevice;
 use model::agent::Phase;
-use model::node::{AgentLink, PowerState, Work};
+use model::node::PowerState;
 use model::state::Event;
 
 pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
@@ -23,11 +23,6 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         power::ensure(visit, PowerState::On).await?;
     }
     Ok(Outcome::next_with(Event::Done, |node| {
-        node.work = Work::default();
-        node.agent = AgentLink::default();
-        node.service_step = None;
-        for key in ["service_steps", "service_step_index", "hardware_manager_version", "agent_url"] {
-            node.driver_internal_info.remove(key);
-        }
+        steps::forget(node, Phase::Service);
     }))
 }

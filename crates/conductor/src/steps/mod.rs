@@ -13,7 +13,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use model::agent::{CommandResult, CommandStatus, Phase};
 use model::event::{EventKind, LogEvent};
-use model::node::Node;
+use model::node::{AgentLink, Node, Work};
 use model::state::Event;
 use model::step::Step;
 use serde_json::{Map, Value};
@@ -32,6 +32,19 @@ pub fn show_step(node: &mut Node, phase: Phase, step: Option<Step>) {
         Phase::Clean => node.clean_step = step,
         Phase::Deploy => node.deploy_step = step,
         Phase::Service => node.service_step = step,
+    }
+}
+
+/// The work of a phase is over: its progress, its agent and its traces in `driver_internal_info` go.
+pub fn forget(node: &mut Node, phase: Phase) {
+    node.work = Work::default();
+    node.agent = AgentLink::default();
+    show_step(node, phase, None);
+    let name = phase.name();
+    for key in
+        [&format!("{name}_steps"), &format!("{name}_step_index"), "hardware_manager_version", "agent_url"]
+    {
+        node.driver_internal_info.remove(key);
     }
 }
 
