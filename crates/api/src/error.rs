@@ -109,17 +109,15 @@ impl From<StoreError> for ApiError {
             StoreError::NotFound { what, ident } => {
                 Self::not_found(format!("{what} {ident} could not be found."))
             }
-            StoreError::Duplicate { what: "port", field: "address", value } => {
-                Self::conflict(format!("A port with MAC address {value} already exists."))
+            StoreError::Duplicate { what, field: "address", value } => {
+                Self::conflict(format!("A {} with MAC address {value} already exists.", what.to_lowercase()))
             }
             StoreError::Duplicate { field: "instance_uuid", value, .. } => Self::conflict(format!(
                 "Instance {value} is already associated with a node, it cannot be associated with this other node"
             )),
-            StoreError::Duplicate { what, field: "uuid", value } => {
-                Self::conflict(format!("A {what} with UUID {value} already exists."))
-            }
             StoreError::Duplicate { what, field, value } => {
-                Self::conflict(format!("A {what} with {field} {value} already exists."))
+                let field = if *field == "uuid" { "UUID" } else { field };
+                Self::conflict(format!("A {} with {field} {value} already exists.", what.to_lowercase()))
             }
             StoreError::Locked { node, holder } => Self::locked(node, holder),
             StoreError::ClaimLost { node } => Self::conflict(format!(

@@ -1,5 +1,6 @@
 //! Routes as data: what a row says is what is served.
 
+use crate::baremetal::schema::Property;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use axum::http::{Method, StatusCode};
@@ -69,6 +70,19 @@ pub enum Audience {
     Ramdisk,
 }
 
+/// What a route takes as its body, for the OpenAPI document. Handlers check it by the same lists.
+#[derive(Debug, Clone, Copy)]
+pub enum Takes {
+    /// No body.
+    Nothing,
+    /// An object with these properties, of which some are required.
+    Object(&'static [Property], &'static [&'static str]),
+    /// A JSON patch of these attributes.
+    Patch(&'static [&'static str]),
+    /// Any JSON: what a vendor's method takes.
+    Anything,
+}
+
 /// One route.
 #[derive(Debug)]
 pub struct Route {
@@ -88,6 +102,10 @@ pub struct Route {
     pub public: bool,
     /// Served to ramdisks too.
     pub ramdisk: bool,
+    /// Arguments that the query may have; others are refused. `None`: the handler takes what it knows, or anything.
+    pub query: Option<&'static [&'static str]>,
+    /// The body.
+    pub takes: Takes,
     /// Largest body, in bytes.
     pub body_limit: usize,
     /// What serves it.
@@ -106,6 +124,8 @@ impl Route {
             policy,
             public: false,
             ramdisk: false,
+            query: None,
+            takes: Takes::Nothing,
             body_limit: crate::limits::BODY_BYTES,
             handler,
         }
@@ -141,6 +161,18 @@ impl Route {
         self
     }
 
+    /// Takes these arguments in its query, and refuses others.
+    pub const fn query(mut self, known: &'static [&'static str]) -> Self {
+        self.query = Some(known);
+        self
+    }
+
+    /// Takes this as its body.
+    pub const fn takes(mut self, body: Takes) -> Self {
+        self.takes = body;
+        self
+    }
+
     /// Takes bodies of this size.
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
@@ -168,9 +200,9 @@ impl Route {
     }
 }
 
-/// A table of routes. Where two rows fit, the first counts: put literal paths before those with `{…}`.
+/// A table of routes, a list a resource. Where two rows fit, the first counts: put literal paths before those with `{…}`.
 #[derive(Debug, Clone, Copy)]
-pub struct Table(pub &'static [Route]);
+pub struct Table(pub &'static [&'static [Route]]);
 
 /// Outcome of a look-up.
 #[derive(Debug)]
@@ -184,10 +216,15 @@ pub enum Found {
 }
 
 impl Table {
+    /// Every row.
+    pub fn routes(&self) -> impl Iterator<Item = &'static Route> + use<> {
+        self.0.iter().copied().flatten()
+    }
+
     /// Finds the row for a method and a path's decoded segments.
     pub fn find(&self, verb: Option<Verb>, segments: &[String], audience: Audience) -> Found {
         let mut allowed: Vec<&str> = Vec::new();
-        for route in self.0 {
+        for route in self.routes() {
             if audience == Audience::Ramdisk && !route.ramdisk {
                 continue;
             }
@@ -208,7 +245,7 @@ impl Table {
 
     /// Is `name` a collection right below `/v1`? Ironic serves those without the `/v1` too.
     pub fn is_collection(&self, name: &str) -> bool {
-        self.0.iter().any(|route| {
+        self.routes().any(|route| {
             route.path.strip_prefix("/v1/").is_some_and(|rest| rest.split('/').next() == Some(name))
         })
     }

@@ -103,13 +103,17 @@ async fn serve(
             },
         ));
     }
+    let query = Args::from_query(parts.uri.query().unwrap_or_default())?;
+    if let Some(known) = route.query {
+        query.only(known)?;
+    }
     let call = Call {
         state: Arc::clone(state),
         version,
         caller,
         parameters,
         json_suffix,
-        query: Args::from_query(parts.uri.query().unwrap_or_default())?,
+        query,
         body: body::read(body, &parts.headers, route.body_limit).await?,
         base_url: base_url(state, &parts.headers),
     };

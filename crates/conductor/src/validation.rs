@@ -10,7 +10,6 @@ use bmc::{BootOverride, FirmwareMode};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::{InterfaceKind, Node};
-use store::PortQuery;
 use uuid::Uuid;
 
 /// The interfaces that `validate` shows; `vendor` is not among them.
@@ -33,8 +32,7 @@ impl Conductor {
     /// Checks every interface of a node.
     pub async fn validate(&self, uuid: Uuid) -> Result<Vec<Validation>, RequestError> {
         let node = self.store().node_with_secrets(uuid).await?.node;
-        let ports =
-            self.store().ports(&PortQuery { node: Some(uuid), limit: 1, ..PortQuery::default() }).await?;
+        let ports = self.store().ports_of_node(uuid).await?;
         let has_ports = !ports.is_empty();
         Ok(SHOWN
             .iter()

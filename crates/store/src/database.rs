@@ -171,16 +171,16 @@ fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
     }
 }
 
-/// The numbered migrations, in SQLite's dialect.
+/// The numbered migrations, forward only. `{id}` and `{bytes}` stand for the dialect's self-numbering key and byte string.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+
+/// The migrations in SQLite's dialect.
 fn migrations() -> Migrator {
-    let first = include_str!("../migrations/0001_first.sql")
-        .replace("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT")
-        .replace("{bytes}", "BLOB");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        AssertSqlSafe(first).into_sql_str(),
-        false,
-    )])
+    let in_dialect =
+        |sql: &str| sql.replace("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{bytes}", "BLOB");
+    let migration = |(number, name, sql): &(i64, &'static str, &str)| {
+        let sql = AssertSqlSafe(in_dialect(sql)).into_sql_str();
+        Migration::new(*number, (*name).into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
 }

@@ -11,13 +11,16 @@ mod database;
 pub mod dhcp_lease;
 pub mod event;
 pub mod node;
-pub mod port;
+mod port;
+pub mod record;
 mod seal;
+mod select;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
-pub use node::{Edit, Guard, NodeQuery, NodeRow, SortDirection};
-pub use port::PortQuery;
+pub use node::{Edit, Guard, NodeQuery, NodeRow};
+pub use record::{Query, Record};
+pub use select::{Column, SortDirection};
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
 use crate::claim::Claim;
+use crate::select::{Column, Select, SortDirection};
 use crate::{Result, Store, StoreError, event, micros};
 use jiff::Timestamp;
 use model::Secret;
@@ -9,8 +10,7 @@ use model::node::{Node, Object};
 use model::secret::{MASK, is_secret_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
+use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use uuid::Uuid;
 
@@ -41,16 +41,6 @@ pub struct Edit {
     pub node: Node,
     /// Written in the same transaction.
     pub events: Vec<LogEvent>,
-}
-
-/// Direction of a sorted list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SortDirection {
-    /// Smallest first.
-    #[default]
-    Ascending,
-    /// Largest first.
-    Descending,
 }
 
 /// Filters of a list of nodes. Everything given must hold.
@@ -261,81 +251,35 @@ impl Store {
 
     /// Lists nodes; secrets stay masked.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        let mut sql = String::from("SELECT doc, lease_holder, lease_until_us FROM nodes WHERE 1 = 1");
-        let mut values: Vec<Column> = Vec::new();
-        let place = |values: &mut Vec<Column>, value: Column| {
-            values.push(value);
-            format!("${}", values.len())
-        };
+        let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
         for (column, value) in &query.equal {
             debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
-            let mark = place(&mut values, Column::Text(Some(value.clone())));
-            sql.push_str(&format!(" AND {column} = {mark}"));
+            select.equal(column, Column::Text(Some(value.clone())));
         }
         for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
             if let Some(value) = value {
-                let mark = place(&mut values, Column::Number(Some(i64::from(value))));
-                sql.push_str(&format!(" AND {column} = {mark}"));
+                select.equal(column, Column::flag(value));
             }
         }
         for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
-            match value {
-                Some(true) => sql.push_str(&format!(" AND {column} IS NOT NULL")),
-                Some(false) => sql.push_str(&format!(" AND {column} IS NULL")),
-                None => {}
+            if let Some(value) = value {
+                select.is_set(column, value);
             }
         }
         if !query.shards.is_empty() {
-            let marks: Vec<_> = query
-                .shards
-                .iter()
-                .map(|shard| place(&mut values, Column::Text(Some(shard.clone()))))
-                .collect();
-            sql.push_str(&format!(" AND shard IN ({})", marks.join(", ")));
+            select.one_of("shard", &query.shards);
         }
         if let Some(text) = &query.description_contains {
-            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            let mark = place(&mut values, Column::Text(Some(format!("%{escaped}%"))));
-            sql.push_str(&format!(" AND description LIKE {mark} ESCAPE '\\'"));
+            select.contains("description", text);
         }
         if let Some(project) = &query.project {
-            let mark = place(&mut values, Column::Text(Some(project.clone())));
-            sql.push_str(&format!(" AND (owner = {mark} OR lessee = {mark})"));
+            select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
         }
         if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
-            sql.push_str(" AND parent_node IS NULL");
+            select.is_set("parent_node", false);
         }
-        let sort = query.sort.unwrap_or("id");
-        let (compare, order) = match query.direction {
-            SortDirection::Ascending => (">", "ASC"),
-            SortDirection::Descending => ("<", "DESC"),
-        };
-        if let Some(marker) = query.marker {
-            let mark = place(&mut values, Column::Text(Some(marker.to_string())));
-            // Nulls sort as empty texts or zeros, so that a marker within them has a place.
-            let of_marker = |column: &str| format!("(SELECT {column} FROM nodes WHERE uuid = {mark})");
-            if sort == "id" {
-                sql.push_str(&format!(" AND id {compare} {}", of_marker("id")));
-            } else {
-                sql.push_str(&format!(
-                    " AND (COALESCE({sort}, '') {compare} {key} OR (COALESCE({sort}, '') = {key} AND id {compare} {id}))",
-                    key = of_marker(&format!("COALESCE({sort}, '')")),
-                    id = of_marker("id"),
-                ));
-            }
-        }
-        if sort == "id" {
-            sql.push_str(&format!(" ORDER BY id {order}"));
-        } else {
-            sql.push_str(&format!(" ORDER BY COALESCE({sort}, '') {order}, id {order}"));
-        }
-        let mark = place(&mut values, Column::Number(Some(query.limit)));
-        sql.push_str(&format!(" LIMIT {mark}"));
-        let mut statement = sqlx::query(AssertSqlSafe(sql));
-        for value in values {
-            statement = value.bind(statement);
-        }
-        statement.fetch_all(self.read()).await?.iter().map(decode_row).collect()
+        select.page(query.sort, query.direction, query.marker, query.limit);
+        select.fetch(self.read()).await?.iter().map(decode_row).collect()
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -484,48 +428,30 @@ fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
     StoreError::Duplicate { what: "node", field, value: value.unwrap_or_default() }
 }
 
-/// A value for a column, in the only types that both databases share.
-pub(crate) enum Column {
-    Text(Option<String>),
-    Number(Option<i64>),
-}
-
-impl Column {
-    pub(crate) fn bind(self, query: Query<'_, Any, AnyArguments>) -> Query<'_, Any, AnyArguments> {
-        match self {
-            Column::Text(value) => query.bind(value),
-            Column::Number(value) => query.bind(value),
-        }
-    }
-}
-
 /// The columns that mirror the document.
 fn projected(node: &Node) -> Vec<(&'static str, Column)> {
-    let text = |value: Option<&str>| Column::Text(value.map(str::to_owned));
-    let id = |value: Option<Uuid>| Column::Text(value.map(|uuid| uuid.to_string()));
-    let flag = |value: bool| Column::Number(Some(i64::from(value)));
-    let time = |value: Option<Timestamp>| Column::Number(value.map(micros));
+    use Column as C;
     vec![
-        ("name", text(node.name.as_deref())),
-        ("instance_uuid", text(node.instance_uuid.as_deref())),
-        ("provision_state", text(Some(node.provision_state.as_str()))),
-        ("power_state", text(node.power_state.map(|state| state.as_str()))),
-        ("driver", text(Some(&node.driver))),
-        ("maintenance", flag(node.maintenance)),
-        ("retired", flag(node.retired)),
-        ("fault", text(node.fault.map(|fault| fault.as_str()))),
-        ("resource_class", text(node.resource_class.as_deref())),
-        ("conductor_group", text(Some(&node.conductor_group))),
-        ("chassis_uuid", id(node.chassis_uuid)),
-        ("owner", text(node.owner.as_deref())),
-        ("lessee", text(node.lessee.as_deref())),
-        ("shard", text(node.shard.as_deref())),
-        ("parent_node", id(node.parent_node)),
-        ("description", text(node.description.as_deref())),
-        ("instance_name", text(node.instance_name.as_deref())),
-        ("created_us", time(Some(node.created_at))),
-        ("updated_us", time(node.updated_at)),
-        ("provision_updated_us", time(node.provision_updated_at)),
-        ("due_us", time(node.due)),
+        ("name", C::text(node.name.as_deref())),
+        ("instance_uuid", C::text(node.instance_uuid.as_deref())),
+        ("provision_state", C::text(Some(node.provision_state.as_str()))),
+        ("power_state", C::text(node.power_state.map(|state| state.as_str()))),
+        ("driver", C::text(Some(&node.driver))),
+        ("maintenance", C::flag(node.maintenance)),
+        ("retired", C::flag(node.retired)),
+        ("fault", C::text(node.fault.map(|fault| fault.as_str()))),
+        ("resource_class", C::text(node.resource_class.as_deref())),
+        ("conductor_group", C::text(Some(&node.conductor_group))),
+        ("chassis_uuid", C::id(node.chassis_uuid)),
+        ("owner", C::text(node.owner.as_deref())),
+        ("lessee", C::text(node.lessee.as_deref())),
+        ("shard", C::text(node.shard.as_deref())),
+        ("parent_node", C::id(node.parent_node)),
+        ("description", C::text(node.description.as_deref())),
+        ("instance_name", C::text(node.instance_name.as_deref())),
+        ("created_us", C::time(Some(node.created_at))),
+        ("updated_us", C::time(node.updated_at)),
+        ("provision_updated_us", C::time(node.provision_updated_at)),
+        ("due_us", C::time(node.due)),
     ]
 }

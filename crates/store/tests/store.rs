@@ -8,7 +8,7 @@ use model::node::Node;
 use model::port::Port;
 use model::state::Event;
 use std::time::Duration;
-use store::{Guard, NodeQuery, OpenError, PortQuery, SortDirection, Store, StoreError};
+use store::{Guard, NodeQuery, OpenError, Query, SortDirection, Store, StoreError};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -122,11 +122,11 @@ async fn taken_names_and_addresses_are_named() {
     let taken = store.create_node(&node("m1"), &[]).await;
     assert!(matches!(taken, Err(StoreError::Duplicate { field: "name", value, .. }) if value == "m1"));
     let mac = "52:54:00:00:00:01";
-    store.create_port(&Port::new(Uuid::new_v4(), first.uuid, mac.into(), Timestamp::now())).await.unwrap();
-    let taken = store.create_port(&Port::new(Uuid::new_v4(), first.uuid, mac.into(), Timestamp::now())).await;
+    store.create(&Port::new(Uuid::new_v4(), first.uuid, mac.into(), Timestamp::now())).await.unwrap();
+    let taken = store.create(&Port::new(Uuid::new_v4(), first.uuid, mac.into(), Timestamp::now())).await;
     assert!(matches!(taken, Err(StoreError::Duplicate { field: "address", .. })));
     let orphan = Port::new(Uuid::new_v4(), Uuid::new_v4(), "52:54:00:00:00:02".into(), Timestamp::now());
-    assert!(matches!(store.create_port(&orphan).await, Err(StoreError::NotFound { what: "Node", .. })));
+    assert!(matches!(store.create(&orphan).await, Err(StoreError::NotFound { what: "Node", .. })));
 }
 
 #[tokio::test]
@@ -197,12 +197,12 @@ async fn deleting_a_node_takes_its_ports_and_keeps_its_events() {
         .create_node(&node, &[LogEvent::new(Some(node.uuid), now, EventKind::Request, "create", "")])
         .await
         .unwrap();
-    store.create_port(&Port::new(Uuid::new_v4(), node.uuid, "52:54:00:00:00:01".into(), now)).await.unwrap();
+    store.create(&Port::new(Uuid::new_v4(), node.uuid, "52:54:00:00:00:01".into(), now)).await.unwrap();
     let refused = store.delete_node(node.uuid, now, |_| Err(StoreError::ClaimLost { node: node.uuid })).await;
     assert!(refused.is_err());
     store.delete_node::<StoreError>(node.uuid, now, |_| Ok(())).await.unwrap();
     assert!(matches!(store.node("m1").await, Err(StoreError::NotFound { .. })));
-    assert!(store.ports(&PortQuery { limit: 10, ..PortQuery::default() }).await.unwrap().is_empty());
+    assert!(store.list::<Port>(&Query::default()).await.unwrap().is_empty());
     assert_eq!(store.events(node.uuid, 10).await.unwrap().len(), 1);
 }
 

@@ -2,8 +2,35 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::{Get, Put};
 use crate::wording::display;
+use axum::http::StatusCode;
 use serde_json::json;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Get,
+        "/v1/nodes/{node}/management/boot_device",
+        "baremetal:node:get_boot_device",
+        handler!(show),
+    ),
+    Route::new(
+        Put,
+        "/v1/nodes/{node}/management/boot_device",
+        "baremetal:node:set_boot_device",
+        handler!(set),
+    )
+    .success(StatusCode::NO_CONTENT),
+    Route::new(
+        Get,
+        "/v1/nodes/{node}/management/boot_device/supported",
+        "baremetal:node:get_boot_device",
+        handler!(supported),
+    ),
+];
 
 /// `GET …/boot_device`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -3,8 +3,18 @@
 use super::fields::{Chosen, Field, Page, time, unknown_field};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use model::version as v;
 use serde_json::{Map, Value, json};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/conductors", "baremetal:conductor:get", handler!(list)).since(v::CONDUCTORS),
+    Route::new(Get, "/v1/conductors/{hostname}", "baremetal:conductor:get", handler!(show))
+        .since(v::CONDUCTORS),
+];
 
 const FIELDS: &[Field] = &[
     ("hostname", v::CONDUCTORS),

@@ -2,8 +2,19 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::{Get, Put};
+use axum::http::StatusCode;
 use model::node::Node;
 use serde_json::json;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/{node}/states/console", "baremetal:node:get_console", handler!(show)),
+    Route::new(Put, "/v1/nodes/{node}/states/console", "baremetal:node:set_console_state", handler!(set))
+        .success(StatusCode::ACCEPTED),
+];
 
 /// `GET …/console`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -2,10 +2,25 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use model::driver::{CLASSIC_DRIVERS, HardwareType, properties as properties_of};
 use model::node::InterfaceKind;
 use model::version as v;
 use serde_json::{Map, Value, json};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/drivers", "baremetal:driver:get", handler!(list)),
+    Route::new(Get, "/v1/drivers/{driver}", "baremetal:driver:get", handler!(show)),
+    Route::new(
+        Get,
+        "/v1/drivers/{driver}/properties",
+        "baremetal:driver:get_properties",
+        handler!(properties),
+    ),
+];
 
 /// `GET /v1/drivers`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {

@@ -5,9 +5,16 @@
 use super::fields::time;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::EVENTS;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use model::version::Microversion;
 use serde_json::{Value, json};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Get, "/billet/v1/nodes/{node}/events", "billet:node:events", handler!(list))];
 
 /// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first.
 pub async fn list(mut call: Call) -> Result<Reply, ApiError> {

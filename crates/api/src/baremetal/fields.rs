@@ -168,6 +168,17 @@ impl Page {
         Ok(Self { limit, sort_key: sort_key.to_owned(), sort, direction, marker: args.uuid("marker")? })
     }
 
+    /// The page of a list of records; filters are added to it.
+    pub fn query(&self) -> store::Query {
+        store::Query {
+            sort: Some(self.sort),
+            direction: self.direction,
+            marker: self.marker,
+            limit: Some(self.limit),
+            ..store::Query::default()
+        }
+    }
+
     /// The link to the next page, if this one is full.
     ///
     /// `extra` are further arguments that it repeats, in Ironic's notation.

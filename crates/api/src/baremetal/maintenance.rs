@@ -3,8 +3,20 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::{Delete, Put};
+use axum::http::StatusCode;
 use model::event::{EventKind, LogEvent};
 use store::{Guard, StoreError};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Put, "/v1/nodes/{node}/maintenance", "baremetal:node:set_maintenance", handler!(set))
+        .success(StatusCode::ACCEPTED),
+    Route::new(Delete, "/v1/nodes/{node}/maintenance", "baremetal:node:clear_maintenance", handler!(clear))
+        .success(StatusCode::ACCEPTED),
+];
 
 /// `PUT …/maintenance`, with an optional `reason`.
 pub async fn set(call: Call) -> Result<Reply, ApiError> {

@@ -6,8 +6,12 @@ use super::schema::{BAG, FLAG, Property, STRING, TEXT, check, limited, property}
 use crate::args::{boolean, is_node_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
+use crate::route::Route;
+use crate::route::Verb::Post;
 use crate::wording::repr;
+use axum::http::StatusCode;
 use model::driver;
 use model::event::{EventKind, LogEvent};
 use model::node::{InterfaceKind, Interfaces, Node, Object};
@@ -15,6 +19,10 @@ use model::state::ProvisionState;
 use model::version::{self as v, Microversion};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Post, "/v1/nodes", "baremetal:node:create", handler!(create)).success(StatusCode::CREATED)];
 
 /// What a body may carry when a node is created.
 pub const PROPERTIES: &[Property] = &[

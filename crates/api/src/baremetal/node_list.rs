@@ -5,6 +5,9 @@ use super::node_fields::{Context, DEFAULT, FIELDS, NodeView};
 use crate::args::Args;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use crate::wording::display;
 use model::node::Fault;
 use model::state::ProvisionState;
@@ -12,6 +15,12 @@ use model::version::{self as v, Microversion};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
 use store::{NodeQuery, NodeRow};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes", "baremetal:node:list", handler!(list)),
+    Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail)),
+];
 
 const FILTERS: &[&str] = &[
     "chassis_uuid",

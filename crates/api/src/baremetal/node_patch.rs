@@ -8,7 +8,10 @@ use super::patch::{self, Kind, Operation};
 use super::schema::{FLAG, Property, TEXT, check, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
+use crate::route::Route;
+use crate::route::Verb::Patch;
 use crate::wording::{display, repr};
 use model::driver::{self, Enabled};
 use model::event::{EventKind, LogEvent};
@@ -17,6 +20,10 @@ use model::state::ProvisionState as S;
 use model::version::{self as v, Microversion};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Patch, "/v1/nodes/{node}", "baremetal:node:update", handler!(patch))];
 
 /// Attributes that a patch may change, in the order in which refusals list them.
 const PATCHABLE: &[&str] = &[

@@ -4,11 +4,25 @@ use super::fields::{Chosen, unknown_node_field};
 use super::node_fields::{Context, FIELDS, NodeView};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::{LOCK_PAUSE, LOCK_TRIES};
+use crate::route::Route;
+use crate::route::Verb::{Delete, Get};
+use axum::http::StatusCode;
 use model::node::Node;
 use model::state::ProvisionState;
+use model::version as v;
 use serde_json::json;
 use store::{NodeQuery, StoreError};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/{node}", "baremetal:node:get", handler!(show)),
+    Route::new(Delete, "/v1/nodes/{node}", "baremetal:node:delete", handler!(delete))
+        .success(StatusCode::NO_CONTENT),
+    Route::new(Get, "/v1/nodes/{node}/children", "baremetal:node:get", handler!(children))
+        .since(v::PARENT_NODE),
+];
 
 /// `GET /v1/nodes/{node}`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -7,6 +7,9 @@ use super::schema::{BAG, BOOLEAN, FLAG, NULL, Property, STRING, TEXT, check, lim
 use crate::args::{Args, boolean, is_logical_name, mac, normal_mac, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::{Delete, Get, Patch, Post};
 use crate::wording::{display, repr};
 use axum::http::StatusCode;
 use model::node::{Node, Object};
@@ -14,8 +17,21 @@ use model::port::Port;
 use model::state::ProvisionState as S;
 use model::version as v;
 use serde_json::{Map, Value, json};
-use store::PortQuery;
+use store::Record;
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/{node}/ports", "baremetal:port:list", handler!(list_of_node)),
+    Route::new(Get, "/v1/nodes/{node}/ports/detail", "baremetal:port:list", handler!(detail_of_node)),
+    Route::new(Get, "/v1/ports", "baremetal:port:list", handler!(list)),
+    Route::new(Post, "/v1/ports", "baremetal:port:create", handler!(create)).success(StatusCode::CREATED),
+    Route::new(Get, "/v1/ports/detail", "baremetal:port:list", handler!(detail)),
+    Route::new(Get, "/v1/ports/{port}", "baremetal:port:get", handler!(show)),
+    Route::new(Patch, "/v1/ports/{port}", "baremetal:port:update", handler!(patch)),
+    Route::new(Delete, "/v1/ports/{port}", "baremetal:port:delete", handler!(delete))
+        .success(StatusCode::NO_CONTENT),
+];
 
 const PROPERTIES: &[Property] = &[
     property("address", STRING),
@@ -121,7 +137,7 @@ async fn page(
     chosen: &Chosen,
     url: &str,
 ) -> Result<Reply, ApiError> {
-    let page = Page::read(call, args, FIELDS, PortQuery::SORT_COLUMNS)?;
+    let page = Page::read(call, args, FIELDS, Port::SORT_COLUMNS)?;
     let (portgroup, shard) = (args.uuid_or_name("portgroup")?, args.list("shard")?);
     if portgroup.is_some() && !call.version.has(v::PORTGROUP_LISTS) {
         return Err(ApiError::not_acceptable());
@@ -153,17 +169,16 @@ async fn page(
         ));
     }
     if let Some(marker) = page.marker {
-        call.state.store.port(&marker.to_string()).await?;
+        call.state.store.get::<Port>(&marker.to_string()).await?;
     }
-    let query = PortQuery {
-        node,
-        address,
-        sort: Some(page.sort),
-        direction: page.direction,
-        marker: page.marker,
-        limit: page.limit,
-    };
-    let ports = call.state.store.ports(&query).await?;
+    let mut query = page.query();
+    if let Some(node) = node {
+        query = query.and("node_uuid", node.to_string());
+    }
+    if let Some(address) = address {
+        query = query.and("address", address);
+    }
+    let ports: Vec<Port> = call.state.store.list(&query).await?;
     let detail = args.boolean("detail")?.map(|detail| ("detail", detail));
     let next =
         page.next(call, url, chosen, detail.as_slice(), ports.len(), ports.last().map(|port| port.uuid));
@@ -186,7 +201,7 @@ async fn find(call: &Call) -> Result<Port, ApiError> {
     if by_uuid.is_none() && !call.version.has(v::PORT_NAME) {
         return Err(ApiError::not_found(format!("Port {ident} could not be found.")));
     }
-    Ok(call.state.store.port(by_uuid.as_deref().unwrap_or(ident)).await?)
+    Ok(call.state.store.get(by_uuid.as_deref().unwrap_or(ident)).await?)
 }
 
 /// `GET /v1/ports/{port}`
@@ -238,7 +253,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         ));
     }
     check_port(&port, &call)?;
-    call.state.store.create_port(&port).await?;
+    call.state.store.create(&port).await?;
     let location = call.url(&format!("ports/{}", port.uuid));
     Ok(Reply::json(&shown(&call, &port, &Chosen::All))?.at(location))
 }
@@ -414,7 +429,7 @@ async fn change(call: &Call, operations: &[Operation]) -> Result<Port, ApiError>
     check_connectivity(&before, &after, &node)?;
     if after != before {
         after.updated_at = Some(call.now());
-        call.state.store.update_port(&after).await?;
+        call.state.store.update(&after).await?;
     }
     Ok(after)
 }
@@ -493,7 +508,7 @@ async fn remove(call: &Call, port: &Port) -> Result<(), ApiError> {
             node.uuid
         )));
     }
-    Ok(call.state.store.delete_port(port.uuid).await?)
+    Ok(call.state.store.delete::<Port>(port.uuid).await?)
 }
 
 #[cfg(test)]

@@ -2,11 +2,20 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Put;
 use crate::wording::display;
+use axum::http::StatusCode;
 use conductor::PowerRequest;
 use model::node::PowerTarget;
 use model::state::ProvisionState;
 use model::version::SOFT_POWER;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Put, "/v1/nodes/{node}/states/power", "baremetal:node:set_power_state", handler!(set))
+        .success(StatusCode::ACCEPTED)];
 
 /// Records the wish; the conductor carries it out.
 pub async fn set(call: Call) -> Result<Reply, ApiError> {

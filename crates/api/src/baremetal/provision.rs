@@ -6,8 +6,13 @@
 use crate::args::Args;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::limits::PROVISION_BODY_BYTES;
 use crate::limits::STEPS;
+use crate::route::Route;
+use crate::route::Verb::Put;
 use crate::wording::{display, repr, repr_text};
+use axum::http::StatusCode;
 use conductor::ProvisionRequest;
 use model::Secret;
 use model::state::{Event, ProvisionState};
@@ -15,6 +20,16 @@ use model::step::Step;
 use model::version::{self as v, Microversion};
 use serde_json::{Map, Value};
 use store::NodeRow;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[Route::new(
+    Put,
+    "/v1/nodes/{node}/states/provision",
+    "baremetal:node:set_provision_state",
+    handler!(set),
+)
+.success(StatusCode::ACCEPTED)
+.body_limit(PROVISION_BODY_BYTES)];
 
 const ARGUMENTS: &[&str] = &[
     "target",

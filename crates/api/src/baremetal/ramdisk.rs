@@ -4,13 +4,30 @@ use super::node_fields::internal_info;
 use crate::args::normal_mac;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::LOOKUP_ADDRESSES;
+use crate::route::Route;
+use crate::route::Verb::{Get, Post};
+use axum::http::StatusCode;
 use conductor::{HeartbeatRequest, LookupRequest};
 use model::Secret;
 use model::agent::AgentConfig;
 use model::node::{InterfaceKind, Node};
 use model::version as v;
 use serde_json::json;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/lookup", "baremetal:driver:ipa_lookup", handler!(lookup))
+        .since(v::RAMDISK)
+        .public()
+        .ramdisk(),
+    Route::new(Post, "/v1/heartbeat/{node}", "baremetal:node:ipa_heartbeat", handler!(heartbeat))
+        .since(v::RAMDISK)
+        .success(StatusCode::ACCEPTED)
+        .public()
+        .ramdisk(),
+];
 
 /// `GET /v1/lookup?addresses=…&node_uuid=…`
 pub async fn lookup(call: Call) -> Result<Reply, ApiError> {

@@ -4,8 +4,15 @@ use super::fields::maybe_time;
 use super::node_fields::provision_state;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use model::version::{BOOT_MODE, RAID};
 use serde_json::json;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Get, "/v1/nodes/{node}/states", "baremetal:node:get_states", handler!(show))];
 
 /// What of a node changes while it is worked on: what clients poll.
 pub async fn show(call: Call) -> Result<Reply, ApiError> {

@@ -4,11 +4,37 @@ use super::schema::check_keys;
 use crate::args::object;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
 use crate::limits::TRAITS;
+use crate::route::Route;
+use crate::route::Verb::{Delete, Get, Put};
 use crate::wording::{repr, repr_text};
+use axum::http::StatusCode;
+use model::version as v;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/{node}/traits", "baremetal:node:traits:list", handler!(list))
+        .since(v::TRAITS)
+        .below(StatusCode::NOT_ACCEPTABLE),
+    Route::new(Put, "/v1/nodes/{node}/traits", "baremetal:node:traits:set", handler!(replace))
+        .since(v::TRAITS)
+        .below(StatusCode::METHOD_NOT_ALLOWED)
+        .success(StatusCode::NO_CONTENT),
+    Route::new(Delete, "/v1/nodes/{node}/traits", "baremetal:node:traits:delete", handler!(clear))
+        .since(v::TRAITS)
+        .success(StatusCode::NO_CONTENT),
+    Route::new(Put, "/v1/nodes/{node}/traits/{trait}", "baremetal:node:traits:set", handler!(add))
+        .since(v::TRAITS)
+        .below(StatusCode::METHOD_NOT_ALLOWED)
+        .success(StatusCode::NO_CONTENT),
+    Route::new(Delete, "/v1/nodes/{node}/traits/{trait}", "baremetal:node:traits:delete", handler!(remove))
+        .since(v::TRAITS)
+        .success(StatusCode::NO_CONTENT),
+];
 
 /// The names of os-traits, one a line, sorted.
 const STANDARD: &str = include_str!("standard_traits.txt");

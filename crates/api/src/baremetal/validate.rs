@@ -2,9 +2,18 @@
 
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::Get;
 use model::version::NODE_NAME;
 use serde_json::{Map, json};
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/validate", "baremetal:node:validate", handler!(by_query)),
+    Route::new(Get, "/v1/nodes/{node}/validate", "baremetal:node:validate", handler!(validate)),
+];
 
 /// `GET /v1/nodes/{node}/validate`
 pub async fn validate(call: Call) -> Result<Reply, ApiError> {

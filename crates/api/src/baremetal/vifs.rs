@@ -4,11 +4,26 @@
 use crate::args::{Args, object};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::handler;
+use crate::route::Route;
+use crate::route::Verb::{Delete, Get, Post};
+use axum::http::StatusCode;
 use model::port::Port;
+use model::version as v;
 use model::version::VIF_PORT;
 use serde_json::{Value, json};
-use store::PortQuery;
 use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/v1/nodes/{node}/vifs", "baremetal:node:vif:list", handler!(list)).since(v::VIFS),
+    Route::new(Post, "/v1/nodes/{node}/vifs", "baremetal:node:vif:attach", handler!(attach))
+        .since(v::VIFS)
+        .success(StatusCode::NO_CONTENT),
+    Route::new(Delete, "/v1/nodes/{node}/vifs/{vif}", "baremetal:node:vif:detach", handler!(detach))
+        .since(v::VIFS)
+        .success(StatusCode::NO_CONTENT),
+];
 
 const KEY: &str = "tenant_vif_port_id";
 
@@ -17,8 +32,7 @@ fn vif_of(port: &Port) -> Option<&str> {
 }
 
 async fn ports(call: &Call, node: Uuid) -> Result<Vec<Port>, ApiError> {
-    let query = PortQuery { node: Some(node), limit: call.state.settings.max_limit, ..PortQuery::default() };
-    Ok(call.state.store.ports(&query).await?)
+    Ok(call.state.store.ports_of_node(node).await?)
 }
 
 /// `GET …/vifs`
@@ -109,5 +123,5 @@ async fn write(call: &Call, mut port: Port, vif: Option<&str>) -> Result<(), Api
         }
     }
     port.updated_at = Some(call.now());
-    Ok(call.state.store.update_port(&port).await?)
+    Ok(call.state.store.update(&port).await?)
 }

@@ -9,7 +9,6 @@ use model::node::{Node, Object};
 use model::secret::{MASK, is_secret_key};
 use model::step::{self, Step};
 use serde_json::{Map, Value, json};
-use store::PortQuery;
 
 /// Runs one agent step.
 pub async fn run(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<Progress, Failure> {
@@ -114,8 +113,7 @@ fn merge(node: &Node, offered: &[Step]) -> Result<Vec<Step>, Failure> {
 }
 
 async fn ports(visit: &Visit<'_>) -> Result<Vec<Value>, Failure> {
-    let query = PortQuery { node: Some(visit.node.uuid), limit: 1000, ..PortQuery::default() };
-    let ports = visit.conductor.store().ports(&query).await?;
+    let ports = visit.conductor.store().ports_of_node(visit.node.uuid).await?;
     Ok(ports
         .iter()
         .map(|port| json!({"uuid": port.uuid, "address": port.address, "pxe_enabled": port.pxe_enabled}))

@@ -127,6 +127,6 @@ pub async fn enrol(site: &Site, dir: &Path) -> Uuid {
     node.instance_info.insert("image_source".into(), "http://images/tiny.raw".into());
     node.instance_info.insert("image_checksum".into(), "0".repeat(32).into());
     site.store.create_node(&node, &[]).await.unwrap();
-    site.store.create_port(&Port::new(Uuid::new_v4(), uuid, MAC.into(), Timestamp::now())).await.unwrap();
+    site.store.create(&Port::new(Uuid::new_v4(), uuid, MAC.into(), Timestamp::now())).await.unwrap();
     uuid
 }

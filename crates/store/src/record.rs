@@ -1,0 +1,222 @@
+//! Resources that are one document beside the columns that filters, uniqueness and order need: everything but nodes, which have
+//! claims and secrets besides.
+//!
+//! A new resource is a struct in `model`, a table in a migration, and an `impl Record`: that is all its SQL.
+
+use crate::select::{Column, Select, SortDirection};
+use crate::{Result, Store, StoreError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use uuid::Uuid;
+
+/// A resource that is stored as one document.
+///
+/// Its table has `id {id}`, `uuid TEXT NOT NULL UNIQUE`, the columns of [`Record::columns`], and `doc TEXT NOT NULL`.
+pub trait Record: Serialize + DeserializeOwned + Send + Sync {
+    /// Table.
+    const TABLE: &'static str;
+    /// What errors call it, as in "Portgroup … could not be found".
+    const WHAT: &'static str;
+    /// Has a column `name`, by which it may be asked for too.
+    const IS_NAMED: bool;
+    /// API field and the column that sorts by it.
+    const SORT_COLUMNS: &'static [(&'static str, &'static str)];
+
+    /// Identity.
+    fn uuid(&self) -> Uuid;
+
+    /// The columns beside `uuid` and `doc`, which mirror the document.
+    fn columns(&self) -> Vec<(&'static str, Column)>;
+
+    /// What a violated foreign key means: what is missing, and what was asked for.
+    fn parent(&self) -> (&'static str, String) {
+        ("Node", String::new())
+    }
+}
+
+/// Filters, order and page of a list of records. Everything given must hold. Columns are those of the record's table.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Column and exact value.
+    pub equal: Vec<(&'static str, Column)>,
+    /// Column and the values that it may have.
+    pub one_of: Vec<(&'static str, Vec<String>)>,
+    /// Column and the text within it.
+    pub contains: Option<(&'static str, String)>,
+    /// Column with a node's UUID, the node's column, and the values that the latter may have.
+    pub of_nodes: Option<(&'static str, &'static str, Vec<String>)>,
+    /// Sort column, out of [`Record::SORT_COLUMNS`]. None: order of creation.
+    pub sort: Option<&'static str>,
+    /// Direction.
+    pub direction: SortDirection,
+    /// Start behind this record.
+    pub marker: Option<Uuid>,
+    /// At most so many; none: all.
+    pub limit: Option<i64>,
+}
+
+impl Query {
+    /// Records whose column has this value.
+    pub fn equal(column: &'static str, value: impl Into<String>) -> Self {
+        Self::default().and(column, value)
+    }
+
+    /// And whose column has this value.
+    pub fn and(mut self, column: &'static str, value: impl Into<String>) -> Self {
+        self.equal.push((column, Column::Text(Some(value.into()))));
+        self
+    }
+
+    /// At most so many.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+impl Store {
+    /// Stores a new record; [`StoreError::Duplicate`] names the field that is taken, [`StoreError::NotFound`] a missing parent.
+    pub async fn create<R: Record>(&self, record: &R) -> Result<()> {
+        let mut tx = self.write().await?;
+        insert(&mut tx, record).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes a changed record over the stored one.
+    pub async fn update<R: Record>(&self, record: &R) -> Result<()> {
+        let mut tx = self.write().await?;
+        overwrite(&mut tx, record).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets a record.
+    pub async fn delete<R: Record>(&self, uuid: Uuid) -> Result<()> {
+        let mut tx = self.write().await?;
+        let sql = format!("DELETE FROM {} WHERE uuid = $1", R::TABLE);
+        let done = sqlx::query(AssertSqlSafe(sql)).bind(uuid.to_string()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 { Err(missing::<R>(&uuid.to_string())) } else { Ok(()) }
+    }
+
+    /// Reads a record by UUID or, where it has one, by name.
+    pub async fn get<R: Record>(&self, ident: &str) -> Result<R> {
+        let by_name = if R::IS_NAMED { " OR name = $2" } else { "" };
+        let sql = format!("SELECT doc FROM {} WHERE uuid = $1{by_name}", R::TABLE);
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(ident.to_ascii_lowercase());
+        if R::IS_NAMED {
+            query = query.bind(ident.to_owned());
+        }
+        let row = query.fetch_optional(self.read()).await?.ok_or_else(|| missing::<R>(ident))?;
+        decode(&row)
+    }
+
+    /// Lists records.
+    pub async fn list<R: Record>(&self, query: &Query) -> Result<Vec<R>> {
+        let mut select = Select::new("doc", R::TABLE);
+        for (column, value) in &query.equal {
+            select.equal(column, value.clone());
+        }
+        for (column, values) in &query.one_of {
+            select.one_of(column, values);
+        }
+        if let Some((column, text)) = &query.contains {
+            select.contains(column, text);
+        }
+        if let Some((column, of_node, values)) = &query.of_nodes {
+            select.whose(column, "nodes", of_node, values);
+        }
+        select.page(query.sort, query.direction, query.marker, query.limit.unwrap_or(i64::MAX));
+        select.fetch(self.read()).await?.iter().map(decode).collect()
+    }
+}
+
+/// Inserts a record within a transaction.
+pub(crate) async fn insert<R: Record>(tx: &mut Transaction<'static, Any>, record: &R) -> Result<()> {
+    let columns = record.columns();
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    let marks: Vec<_> = (1..=columns.len() + 2).map(|n| format!("${n}")).collect();
+    let sql =
+        format!("INSERT INTO {} ({}, uuid, doc) VALUES ({})", R::TABLE, names.join(", "), marks.join(", "));
+    write(tx, sql, columns, record).await.map(|_| ())
+}
+
+/// Overwrites a record within a transaction.
+pub(crate) async fn overwrite<R: Record>(tx: &mut Transaction<'static, Any>, record: &R) -> Result<()> {
+    let columns = record.columns();
+    let sets: Vec<_> =
+        columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
+    let count = columns.len();
+    let sql = format!(
+        "UPDATE {} SET {}, doc = ${} WHERE uuid = ${}",
+        R::TABLE,
+        sets.join(", "),
+        count + 2,
+        count + 1
+    );
+    match write(tx, sql, columns, record).await? {
+        0 => Err(missing::<R>(&record.uuid().to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// Binds columns, `uuid` and `doc`, in this order, and runs the statement.
+async fn write<R: Record>(
+    tx: &mut Transaction<'static, Any>,
+    sql: String,
+    columns: Vec<(&'static str, Column)>,
+    record: &R,
+) -> Result<u64> {
+    let doc = serde_json::to_string(record)
+        .map_err(|source| StoreError::Corrupt { what: format!("{} {}", R::WHAT, record.uuid()), source })?;
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (_, value) in columns.clone() {
+        query = value.bind(query);
+    }
+    let done = query
+        .bind(record.uuid().to_string())
+        .bind(doc)
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| conflict(error, columns, record))?;
+    Ok(done.rows_affected())
+}
+
+/// Reads the document of a row.
+pub(crate) fn decode<R: Record>(row: &AnyRow) -> Result<R> {
+    serde_json::from_str(row.try_get("doc")?)
+        .map_err(|source| StoreError::Corrupt { what: R::WHAT.to_owned(), source })
+}
+
+fn missing<R: Record>(ident: &str) -> StoreError {
+    StoreError::NotFound { what: R::WHAT, ident: ident.to_owned() }
+}
+
+fn conflict<R: Record>(
+    error: sqlx::Error,
+    mut columns: Vec<(&'static str, Column)>,
+    record: &R,
+) -> StoreError {
+    let Some(database) = error.as_database_error() else { return error.into() };
+    if database.is_foreign_key_violation() {
+        let (what, ident) = record.parent();
+        return StoreError::NotFound { what, ident };
+    }
+    if !database.is_unique_violation() {
+        return error.into();
+    }
+    // Both databases name the columns: SQLite as `table.column`, PostgreSQL as `table_column_key`.
+    columns.push(("uuid", Column::id(Some(record.uuid()))));
+    let named = |name: &str| {
+        let message = database.message();
+        message.contains(&format!("{}.{name}", R::TABLE))
+            || message.contains(&format!("{}_{name}_", R::TABLE))
+    };
+    match columns.iter().find(|(name, _)| named(name)) {
+        Some((field, value)) => StoreError::Duplicate { what: R::WHAT, field, value: value.shown() },
+        None => error.into(),
+    }
+}

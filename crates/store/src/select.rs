@@ -1,0 +1,165 @@
+//! Building a list's `SELECT`: filters, order, and the page behind a marker, for every table alike.
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query as Statement;
+use sqlx::{Any, AnyPool, AssertSqlSafe};
+use uuid::Uuid;
+
+/// A value for a column, in the only types that both databases share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Column {
+    /// A text.
+    Text(Option<String>),
+    /// A number, a boolean (0, 1), or a time in microseconds since 1970.
+    Number(Option<i64>),
+}
+
+impl Column {
+    /// A text that may be missing.
+    pub fn text(value: Option<&str>) -> Self {
+        Column::Text(value.map(str::to_owned))
+    }
+
+    /// An identifier that may be missing.
+    pub fn id(value: Option<Uuid>) -> Self {
+        Column::Text(value.map(|uuid| uuid.to_string()))
+    }
+
+    /// A boolean.
+    pub fn flag(value: bool) -> Self {
+        Column::Number(Some(i64::from(value)))
+    }
+
+    /// A time that may be missing.
+    pub fn time(value: Option<jiff::Timestamp>) -> Self {
+        Column::Number(value.map(crate::micros))
+    }
+
+    pub(crate) fn bind(self, query: Statement<'_, Any, AnyArguments>) -> Statement<'_, Any, AnyArguments> {
+        match self {
+            Column::Text(value) => query.bind(value),
+            Column::Number(value) => query.bind(value),
+        }
+    }
+
+    /// The value in words, for errors.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Column::Text(value) => value.clone().unwrap_or_default(),
+            Column::Number(value) => value.map(|number| number.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Direction of a sorted list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SortDirection {
+    /// Smallest first.
+    #[default]
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// A `SELECT` being built. Names of tables and columns are the program's own, never a client's; values are bound.
+pub(crate) struct Select {
+    table: &'static str,
+    sql: String,
+    values: Vec<Column>,
+}
+
+impl Select {
+    /// `SELECT columns FROM table`.
+    pub(crate) fn new(columns: &str, table: &'static str) -> Self {
+        Self { table, sql: format!("SELECT {columns} FROM {table} WHERE 1 = 1"), values: Vec::new() }
+    }
+
+    fn place(&mut self, value: Column) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// The column has this value.
+    pub(crate) fn equal(&mut self, column: &str, value: Column) {
+        let mark = self.place(value);
+        self.sql.push_str(&format!(" AND {column} = {mark}"));
+    }
+
+    /// The column has one of these values; none of them fit an empty list.
+    pub(crate) fn one_of(&mut self, column: &str, values: &[String]) {
+        let marks: Vec<_> =
+            values.iter().map(|value| self.place(Column::Text(Some(value.clone())))).collect();
+        let list = if marks.is_empty() { "NULL".to_owned() } else { marks.join(", ") };
+        self.sql.push_str(&format!(" AND {column} IN ({list})"));
+    }
+
+    /// The column has a value, or has none.
+    pub(crate) fn is_set(&mut self, column: &str, set: bool) {
+        self.sql.push_str(&format!(" AND {column} IS {}NULL", if set { "NOT " } else { "" }));
+    }
+
+    /// The column's text has this text within it.
+    pub(crate) fn contains(&mut self, column: &str, text: &str) {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let mark = self.place(Column::Text(Some(format!("%{escaped}%"))));
+        self.sql.push_str(&format!(" AND {column} LIKE {mark} ESCAPE '\\'"));
+    }
+
+    /// Either column has this value.
+    pub(crate) fn either_equal(&mut self, columns: [&str; 2], value: Column) {
+        let mark = self.place(value);
+        self.sql.push_str(&format!(" AND ({} = {mark} OR {} = {mark})", columns[0], columns[1]));
+    }
+
+    /// The column's value is that of a row of another table which meets a condition on one text column.
+    pub(crate) fn whose(&mut self, column: &str, other: &str, other_column: &str, values: &[String]) {
+        let marks: Vec<_> =
+            values.iter().map(|value| self.place(Column::Text(Some(value.clone())))).collect();
+        let list = if marks.is_empty() { "NULL".to_owned() } else { marks.join(", ") };
+        self.sql.push_str(&format!(
+            " AND {column} IN (SELECT uuid FROM {other} WHERE {other_column} IN ({list}))"
+        ));
+    }
+
+    /// Order, the page behind `marker`, and its length.
+    ///
+    /// Nulls sort as empty texts, so that a marker within them has a place; `id` decides between equals.
+    pub(crate) fn page(
+        &mut self,
+        sort: Option<&'static str>,
+        direction: SortDirection,
+        marker: Option<Uuid>,
+        limit: i64,
+    ) {
+        let sort = sort.unwrap_or("id");
+        let (compare, order) = match direction {
+            SortDirection::Ascending => (">", "ASC"),
+            SortDirection::Descending => ("<", "DESC"),
+        };
+        let key = if sort == "id" { "id".to_owned() } else { format!("COALESCE({sort}, '')") };
+        if let Some(marker) = marker {
+            let mark = self.place(Column::id(Some(marker)));
+            let table = self.table;
+            let of_marker = |column: &str| format!("(SELECT {column} FROM {table} WHERE uuid = {mark})");
+            let (value, id) = (of_marker(&key), of_marker("id"));
+            let behind = if sort == "id" {
+                format!("id {compare} {id}")
+            } else {
+                format!("({key} {compare} {value} OR ({key} = {value} AND id {compare} {id}))")
+            };
+            self.sql.push_str(&format!(" AND {behind}"));
+        }
+        let second = if sort == "id" { String::new() } else { format!(", id {order}") };
+        let mark = self.place(Column::Number(Some(limit)));
+        self.sql.push_str(&format!(" ORDER BY {key} {order}{second} LIMIT {mark}"));
+    }
+
+    /// Runs it.
+    pub(crate) async fn fetch(self, pool: &AnyPool) -> crate::Result<Vec<AnyRow>> {
+        let mut statement = sqlx::query(AssertSqlSafe(self.sql));
+        for value in self.values {
+            statement = value.bind(statement);
+        }
+        Ok(statement.fetch_all(pool).await?)
+    }
+}
