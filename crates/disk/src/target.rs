@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -26,6 +26,9 @@ pub trait Target: Sync {
 
     /// Makes `length` bytes from `offset` read as zeros, without moving them through memory where the device can.
     fn zero(&self, offset: u64, length: u64) -> io::Result<()>;
+
+    /// Lets the device begin with what was written to a range, so that [`Target::sync`] has less to wait for. Only a hint.
+    fn start_sync(&self, offset: u64, length: u64);
 
     /// Returns when everything written is on stable storage.
     fn sync(&self) -> io::Result<()>;
@@ -163,6 +166,13 @@ impl Target for Disk {
             at += step;
         }
         self.write_zeros(inner_end, end - inner_end)
+    }
+
+    fn start_sync(&self, offset: u64, length: u64) {
+        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
+        // SAFETY: the file is open for as long as `self` lives, and the call touches no memory of ours. It is only a hint
+        // (sync_file_range(2)), so what it returns doesn't matter: `sync` is what counts.
+        unsafe { libc::sync_file_range(self.file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -148,6 +148,11 @@ impl<'a> Gate<'a> {
         self.target.size()
     }
 
+    /// Lets the device begin with what was written to a range.
+    pub(super) fn start_sync(&self, offset: u64, length: u64) {
+        self.target.start_sync(offset, length);
+    }
+
     pub(super) fn sync(&self) -> Result<()> {
         self.target.sync().map_err(|e| Error::disk("flushing the disk's cache", e))
     }

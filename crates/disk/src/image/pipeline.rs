@@ -35,6 +35,8 @@ const CHUNKS: usize = 4;
 const ZERO_RUN: usize = 64 << 10;
 /// Inflated clusters that follow each other on the disk are written together up to this size.
 const GATHER: usize = 1 << 20;
+/// Runs of at least this size go to the device at once, while the next ones are hashed; smaller ones aren't worth the call.
+const EARLY_SYNC: usize = 512 << 10;
 const MAX_WRITERS: usize = 4;
 
 /// How the image's bytes are placed on the disk.
@@ -450,6 +452,9 @@ impl Sink<'_> {
                 self.zero(at, length as u64)?;
             } else {
                 self.gate.write_at(at, run)?;
+                if length >= EARLY_SYNC {
+                    self.gate.start_sync(at, length as u64);
+                }
                 self.written.fetch_add(length as u64, Ordering::Relaxed);
             }
             at += length as u64;

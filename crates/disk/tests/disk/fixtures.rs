@@ -149,6 +149,8 @@ impl Target for MemoryDisk {
         self.write_at(offset, &vec![0; length as usize])
     }
 
+    fn start_sync(&self, _offset: u64, _length: u64) {}
+
     fn sync(&self) -> io::Result<()> {
         let are_zero = self.are_edges_zero();
         self.edges_at_sync.lock().unwrap().push(are_zero);

@@ -211,7 +211,7 @@ impl<'a> Story<'a> {
         self.end(step, began, "validate", "power and management are fine");
 
         let (step, began) = self.begin("Manage: log in to the BMC");
-        self.watch(&step, &["node", "manage", NAME, "--wait"], "manageable").await?;
+        self.ask_and_watch(&step, &["node", "manage", NAME], "manageable").await?;
         self.end(step, began, "manage", "manageable");
         Ok(())
     }
@@ -222,7 +222,7 @@ impl<'a> Story<'a> {
     /// Any; the node's `last_error` if it failed.
     pub async fn clean(&mut self) -> Result<()> {
         let (step, began) = self.begin("Provide: boot the ramdisk over the network and clean the disks");
-        self.watch(&step, &["node", "provide", NAME, "--wait"], "available").await?;
+        self.ask_and_watch(&step, &["node", "provide", NAME], "available").await?;
         self.end(step, began, "clean", "available");
         Ok(())
     }
@@ -232,26 +232,20 @@ impl<'a> Story<'a> {
     /// # Errors
     /// As [`Story::clean`].
     pub async fn deploy(&mut self) -> Result<()> {
-        let (step, began) =
-            self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
+        let (step, began) = self.begin("Say which image, by its URL and checksum");
         let source = format!("image_source={}", self.image.url);
         let value = format!("image_os_hash_value={}", self.image.sha256);
-        let set = [
-            "node",
-            "set",
-            NAME,
-            "--instance-info",
-            &source,
-            "--instance-info",
-            "image_os_hash_algo=sha256",
-            "--instance-info",
-            &value,
-        ];
-        self.client.run(&set, CALL_LIMIT).await?;
+        let set =
+            ["node", "set", NAME, "--instance-info", &source, "--instance-info", "image_os_hash_algo=sha256"];
+        self.client.run(&[&set[..], &["--instance-info", &value]].concat(), CALL_LIMIT).await?;
+        self.end(step, began, "set image", &self.image.url);
+
+        let (step, began) =
+            self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
         let drive = self.key.path.with_file_name("config-drive.json");
         std::fs::write(&drive, self.config_drive().to_string()).map_err(Error::io("writing", &drive))?;
         let drive = drive.to_string_lossy();
-        self.watch(&step, &["node", "deploy", NAME, "--wait", "--config-drive", &drive], "active").await?;
+        self.ask_and_watch(&step, &["node", "deploy", NAME, "--config-drive", &drive], "active").await?;
         self.end(step, began, "deploy", "active");
         Ok(())
     }
@@ -288,7 +282,7 @@ impl<'a> Story<'a> {
     /// As [`Story::clean`].
     pub async fn release(&mut self) -> Result<()> {
         let (step, began) = self.begin("Undeploy: take it back, and clean it again");
-        self.watch(&step, &["node", "undeploy", NAME, "--wait"], "available").await?;
+        self.ask_and_watch(&step, &["node", "undeploy", NAME], "available").await?;
         self.end(step, began, "undeploy and clean", "available");
         Ok(())
     }
@@ -330,37 +324,37 @@ impl<'a> Story<'a> {
         step.done(detail);
     }
 
-    /// Runs a client command that waits, showing the node's state meanwhile, and checks where the node ends.
-    async fn watch(&mut self, step: &Step, arguments: &[&str], target: &str) -> Result<()> {
-        let command = self.client.run(arguments, self.limits.provision);
-        tokio::pin!(command);
+    /// Gives a verb by the client, then looks at the node until it has come where it is to end.
+    ///
+    /// The client's own `--wait` looks every ten seconds, which is too coarse for a story of one minute.
+    async fn ask_and_watch(&mut self, step: &Step, verb: &[&str], target: &str) -> Result<()> {
+        self.client.run(verb, CALL_LIMIT).await?;
+        let deadline = tokio::time::Instant::now() + self.limits.provision;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut command => break outcome,
-                _ = look.tick() => if let Ok(node) = self.client.get(&format!("/v1/nodes/{NAME}")).await {
-                    step.progress(&describe(&node));
-                    if let Some(moment) = self.crash_at.iter().position(|moment| is_at(&node, *moment)) {
-                        let (state, doing) = self.crash_at.remove(moment);
-                        self.server.lock().await.crash_and_restart().await?;
-                        step.progress(&format!("killed and restarted the server in {state} {doing}"));
-                    }
-                },
+        let mut last = "not seen".to_string();
+        loop {
+            look.tick().await;
+            if tokio::time::Instant::now() > deadline {
+                let what = format!("node {NAME} to become {target}");
+                let hint = format!("it is {last}; `billet why {NAME}` and its console say how far it came");
+                return Err(Error::Timeout { what, seconds: self.limits.provision.as_secs(), hint });
             }
-        };
-        let node = self.client.get(&format!("/v1/nodes/{NAME}")).await?;
-        let state = node["provision_state"].as_str().unwrap_or_default();
-        match outcome {
-            Ok(_) if state == target => Ok(()),
-            Ok(_) => {
-                Err(Error::Invalid(format!("node {NAME} should be {target}, but is {}", describe(&node))))
+            // A server that was killed on purpose is away for a moment.
+            let Ok(node) = self.client.get(&format!("/v1/nodes/{NAME}")).await else { continue };
+            last = describe(&node);
+            step.progress(&last);
+            if let Some(moment) = self.crash_at.iter().position(|moment| is_at(&node, *moment)) {
+                let (state, doing) = self.crash_at.remove(moment);
+                self.server.lock().await.crash_and_restart().await?;
+                step.progress(&format!("killed and restarted the server in {state} {doing}"));
+                continue;
             }
-            Err(error) => match node["last_error"].as_str() {
-                Some(reason) => {
-                    Err(Error::Invalid(format!("{error}\nnode {NAME} is {state}; its last error: {reason}")))
-                }
-                None => Err(error),
-            },
+            if node["provision_state"] == target {
+                return Ok(());
+            }
+            if let Some(reason) = node["last_error"].as_str() {
+                return Err(Error::Invalid(format!("node {NAME} is {last}; its last error: {reason}")));
+            }
         }
     }
 

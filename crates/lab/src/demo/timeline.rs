@@ -47,7 +47,7 @@ pub fn render(spans: &[Span]) -> String {
 /// How much the deployment costs beyond what can't be avoided: from the command to `ssh`, against the sum of its parts (two firmware boots,
 /// network boot, ramdisk, write, the system's own boot). `None` where the story did not come that far.
 ///
-/// The client's own polling is in the first and not in the second.
+/// The start of the client and the looks at the node, two a second, are in the first and not in the second.
 #[must_use]
 pub fn overhead(spans: &[Span]) -> Option<String> {
     let find = |name: &str| spans.iter().find(|span| span.name == name);
