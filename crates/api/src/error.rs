@@ -123,7 +123,7 @@ impl From<StoreError> for ApiError {
             StoreError::ClaimLost { node } => Self::conflict(format!(
                 "Node {node} was taken over by another conductor, please retry after the current operation is completed."
             )),
-            StoreError::Full => {
+            StoreError::Full | StoreError::Aborted => {
                 tracing::error!(%error, "a request was refused");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, capitalised(&error))
             }

@@ -2,9 +2,10 @@
 
 use crate::Result;
 use crate::seal::Sealer;
+use crate::writer::{PRAGMAS, Write, Writer};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeStr, Transaction};
+use sqlx::{AnyPool, AssertSqlSafe, Executor, SqlSafeStr};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// What is told of an error that has many sources.
+pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a state directory can't be used. Each is one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,7 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: BoxedError,
     },
 }
 
@@ -53,8 +57,7 @@ pub struct Store {
 }
 
 struct Inner {
-    /// One connection: SQLite has one writer at a time, and a queue in front of it is fair where its own lock is not.
-    writer: AnyPool,
+    writer: Writer,
     readers: AnyPool,
     sealer: Sealer,
     due: Notify,
@@ -72,44 +75,30 @@ impl Store {
     pub async fn open(state_dir: &Path) -> Result<Self, OpenError> {
         let lock = prepare(state_dir)?;
         let path = state_dir.join(DATABASE);
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Database {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source: BoxedError| OpenError::Database { path: path.clone(), source };
         sqlx::any::install_default_drivers();
         let url = format!("sqlite://{}?mode=rwc", path.display());
         let options = AnyConnectOptions::from_str(&url).map_err(|error| failed(error.into()))?;
-        let pool = |connections: u32| {
-            AnyPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(30))
-                // On a full disk SQLite ends a transaction by itself, and the driver goes on believing in it: such a connection
-                // could never begin another one, so it is replaced.
-                .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-                .after_connect(|connection, _| {
-                    Box::pin(async move {
-                        connection
-                            .execute(
-                                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                                 PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;",
-                            )
-                            .await?;
-                        Ok(())
-                    })
-                })
-        };
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
-        migrations().run(&writer).await.map_err(|error| failed(error.into()))?;
+        let writer = Writer::open(options.clone(), &migrations()).await.map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        let readers = pool(READERS).connect_lazy_with(options);
+        let readers = AnyPoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(Duration::from_secs(30))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(PRAGMAS).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
     }
 
-    /// Begins a write transaction; writers queue up here.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
-        Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
+    pub(crate) async fn write(&self) -> Result<Write> {
+        self.inner.writer.write().await
     }
 
     pub(crate) fn read(&self) -> &AnyPool {

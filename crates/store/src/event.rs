@@ -1,12 +1,13 @@
 //! The event log.
 
+use crate::writer::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use model::event::LogEvent;
-use sqlx::{Any, Row, Transaction};
+use sqlx::Row;
 use uuid::Uuid;
 
-pub(crate) async fn insert(tx: &mut Transaction<'static, Any>, event: &LogEvent) -> Result<()> {
+pub(crate) async fn insert(tx: &mut Write, event: &LogEvent) -> Result<()> {
     sqlx::query(
         "INSERT INTO events (node_uuid, at_us, duration_us, kind, name, ok, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )

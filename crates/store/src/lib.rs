@@ -15,6 +15,7 @@ mod port;
 pub mod record;
 mod seal;
 mod select;
+mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
@@ -68,6 +69,12 @@ pub enum StoreError {
         "the disk of the state directory is full: free some space and try again; nothing of this change was written"
     )]
     Full,
+    /// Another change, written together with this one, broke the transaction (a full disk, a failing one): nothing of either was
+    /// written. Retry.
+    #[error(
+        "the change was dropped together with another one that could not be written; nothing of it was written, try again"
+    )]
+    Aborted,
     /// The database itself failed (connection lost, file damaged).
     #[error("database: {0}")]
     Database(sqlx::Error),

@@ -2,6 +2,7 @@
 
 use crate::claim::Claim;
 use crate::select::{Column, Select, SortDirection};
+use crate::writer::Write;
 use crate::{Result, Store, StoreError, event, micros};
 use jiff::Timestamp;
 use model::Secret;
@@ -11,7 +12,7 @@ use model::secret::{MASK, is_secret_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 /// A node with what is known about it beside its document.
@@ -316,7 +317,7 @@ impl Store {
         Ok((out, edit.node))
     }
 
-    async fn write_node(&self, tx: &mut Transaction<'static, Any>, node: &Node) -> Result<()> {
+    async fn write_node(&self, tx: &mut Write, node: &Node) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
         let columns = projected(node);
         let sets: Vec<_> =
@@ -367,7 +368,7 @@ impl Store {
 }
 
 async fn read_guarded(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Write,
     uuid: Uuid,
     guard: Guard<'_>,
     now: Timestamp,

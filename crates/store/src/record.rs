@@ -4,11 +4,12 @@
 //! A new resource is a struct in `model`, a table in a migration, and an `impl Record`: that is all its SQL.
 
 use crate::select::{Column, Select, SortDirection};
+use crate::writer::Write;
 use crate::{Result, Store, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 /// A resource that is stored as one document.
@@ -135,7 +136,7 @@ impl Store {
 }
 
 /// Inserts a record within a transaction.
-pub(crate) async fn insert<R: Record>(tx: &mut Transaction<'static, Any>, record: &R) -> Result<()> {
+pub(crate) async fn insert<R: Record>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
     let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
     let marks: Vec<_> = (1..=columns.len() + 2).map(|n| format!("${n}")).collect();
@@ -145,7 +146,7 @@ pub(crate) async fn insert<R: Record>(tx: &mut Transaction<'static, Any>, record
 }
 
 /// Overwrites a record within a transaction.
-pub(crate) async fn overwrite<R: Record>(tx: &mut Transaction<'static, Any>, record: &R) -> Result<()> {
+pub(crate) async fn overwrite<R: Record>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
     let sets: Vec<_> =
         columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
@@ -165,7 +166,7 @@ pub(crate) async fn overwrite<R: Record>(tx: &mut Transaction<'static, Any>, rec
 
 /// Binds columns, `uuid` and `doc`, in this order, and runs the statement.
 async fn write<R: Record>(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Write,
     sql: String,
     columns: Vec<(&'static str, Column)>,
     record: &R,

@@ -1,0 +1,431 @@
+//! One connection writes, and writers that queue up for it share its transactions: group commit.
+//!
+//! SQLite has one writer at a time, and what an acknowledged change costs is the `fsync` of its `COMMIT`. So the connection stands
+//! at the end of a fair queue, and whoever is done while others wait leaves their work in the open transaction and hands the
+//! connection on. Each works within a savepoint of its own, so that what one takes back hurts nobody else; the last of the line, or the
+//! one that fills the group, commits for all, and only then any of them is acknowledged. Where nobody waits, a group has one member,
+//! and nothing is slower than it would be without groups.
+//!
+//! A failed `COMMIT` fails every member. So does a statement upon which SQLite ends the whole transaction by itself (a full disk does
+//! that): the next in the line finds the savepoint gone.
+
+use crate::database::BoxedError;
+use crate::{Result, StoreError};
+use sqlx::any::AnyConnectOptions;
+use sqlx::migrate::Migrator;
+use sqlx::{AnyConnection, Connection, Executor};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::task::JoinHandle;
+
+/// Changes that one `COMMIT` acknowledges at most.
+const MEMBERS: usize = 64;
+/// A group is not kept open longer than this for those who still wait.
+const OPEN: Duration = Duration::from_millis(10);
+
+/// How a connection of either kind begins.
+pub(crate) const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                                  PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
+
+/// The connection that writes, and the queue in front of it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Tokio's mutex is fair: first come, first served.
+    line: Arc<Mutex<Line>>,
+    waiting: AtomicUsize,
+    options: AnyConnectOptions,
+}
+
+/// The connection and the transaction that is open on it.
+struct Line {
+    connection: AnyConnection,
+    stage: Stage,
+    /// The change under way was given up and is still to be taken back.
+    abandoned: bool,
+    /// When the transaction began.
+    since: Instant,
+    /// Those whose work is in the transaction and who wait for its `COMMIT`.
+    members: Vec<oneshot::Sender<Result<()>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No transaction.
+    Idle,
+    /// A transaction with nobody's work in it but the first one's, who needs no savepoint.
+    First,
+    /// A transaction with a savepoint in front of the last one's work.
+    Saved,
+}
+
+impl Writer {
+    /// Opens the connection and brings the database up to date.
+    pub async fn open(options: AnyConnectOptions, migrations: &Migrator) -> Result<Self, BoxedError> {
+        let mut connection = connect(&options).await?;
+        migrations.run(&mut connection).await?;
+        let line = Line {
+            connection,
+            stage: Stage::Idle,
+            abandoned: false,
+            since: Instant::now(),
+            members: Vec::new(),
+        };
+        let shared = Shared { line: Arc::new(Mutex::new(line)), waiting: AtomicUsize::new(0), options };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
+    pub async fn write(&self) -> Result<Write> {
+        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
+        let shared = Arc::clone(&self.shared);
+        // A task of its own: a caller that is dropped half-way must not leave the transaction in a state that nobody knows.
+        finished(tokio::spawn(begin(shared))).await
+    }
+
+    /// Lets the last change end, and writes everything into the database file.
+    pub async fn close(&self) {
+        let mut line = Arc::clone(&self.shared.line).lock_owned().await;
+        line.settle().await;
+        line.commit().await;
+        // As the last one, a connection folds the log into the database when it closes, and that happens when the process ends
+        // too; what was acknowledged is safe in either place.
+        if let Err(error) = line.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+            tracing::warn!(%error, "the database's log could not be folded into its file");
+        }
+    }
+}
+
+async fn connect(options: &AnyConnectOptions) -> sqlx::Result<AnyConnection> {
+    let mut connection = AnyConnection::connect_with(options).await?;
+    connection.execute(PRAGMAS).await?;
+    Ok(connection)
+}
+
+/// The outcome of a task that nobody cancels.
+async fn finished<T>(task: JoinHandle<Result<T>>) -> Result<T> {
+    task.await.unwrap_or_else(|_| Err(StoreError::Database(sqlx::Error::WorkerCrashed)))
+}
+
+async fn begin(shared: Arc<Shared>) -> Result<Write> {
+    let line = Arc::clone(&shared.line).lock_owned().await;
+    shared.waiting.fetch_sub(1, Ordering::SeqCst);
+    // Made before anything can fail: its drop sees to those who wait in the group.
+    let mut write = Write { shared, line, settled: true };
+    write.line.settle().await;
+    if write.line.stage != Stage::Idle && write.line.save().await.is_err() {
+        write.line.lose().await;
+    }
+    if write.line.stage == Stage::Idle {
+        write.begin().await?;
+    }
+    write.settled = false;
+    Ok(write)
+}
+
+/// The connection in the hands of one writer.
+pub(crate) struct Write {
+    shared: Arc<Shared>,
+    line: OwnedMutexGuard<Line>,
+    /// Committed, or nothing was begun.
+    settled: bool,
+}
+
+impl Deref for Write {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.line.connection
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.line.connection
+    }
+}
+
+impl Write {
+    /// Begins a transaction; a connection that can't is replaced once.
+    async fn begin(&mut self) -> Result<()> {
+        if self.line.begin().await.is_err() {
+            self.line.connection = connect(&self.shared.options).await?;
+            self.line.begin().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns when the change is on the disk, or could not be brought there: then nothing of it is.
+    pub async fn commit(self) -> Result<()> {
+        finished(tokio::spawn(self.finish())).await
+    }
+
+    async fn finish(mut self) -> Result<()> {
+        self.settled = true;
+        let others = self.shared.waiting.load(Ordering::SeqCst);
+        if others > 0 && self.line.members.len() + 1 < MEMBERS && self.line.since.elapsed() < OPEN {
+            let (member, outcome) = oneshot::channel();
+            self.line.members.push(member);
+            drop(self);
+            return outcome.await.unwrap_or(Err(StoreError::Aborted));
+        }
+        let (leader, outcome) = oneshot::channel();
+        self.line.members.push(leader);
+        self.line.commit().await;
+        drop(self);
+        outcome.await.unwrap_or(Err(StoreError::Aborted))
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.line.abandoned = true;
+        }
+        let is_clean = !self.line.abandoned && self.line.members.is_empty();
+        if is_clean || self.shared.waiting.load(Ordering::SeqCst) > 0 {
+            // Whoever waits goes on from here.
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let shared = Arc::clone(&self.shared);
+            runtime.spawn(async move {
+                let mut line = shared.line.lock().await;
+                line.settle().await;
+                if shared.waiting.load(Ordering::SeqCst) == 0 {
+                    line.commit().await;
+                }
+            });
+        }
+    }
+}
+
+impl Line {
+    async fn begin(&mut self) -> sqlx::Result<()> {
+        self.connection.execute("BEGIN IMMEDIATE").await?;
+        self.stage = Stage::First;
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// Sets a savepoint behind the work that is in the transaction.
+    async fn save(&mut self) -> sqlx::Result<()> {
+        let sql = match self.stage {
+            // Released first, so that there is never more than one: SQLite keeps a list of changed pages for each.
+            Stage::Saved => "RELEASE member; SAVEPOINT member",
+            Stage::First | Stage::Idle => "SAVEPOINT member",
+        };
+        self.connection.execute(sql).await?;
+        self.stage = Stage::Saved;
+        Ok(())
+    }
+
+    /// Takes back what was given up.
+    async fn settle(&mut self) {
+        if !std::mem::take(&mut self.abandoned) {
+            return;
+        }
+        match self.stage {
+            Stage::Idle => {}
+            Stage::First => self.lose().await,
+            Stage::Saved => {
+                if self.connection.execute("ROLLBACK TO member").await.is_err() {
+                    self.lose().await;
+                }
+            }
+        }
+    }
+
+    /// Writes the group to the disk and tells its members.
+    async fn commit(&mut self) {
+        if self.stage == Stage::Idle {
+            return;
+        }
+        match self.connection.execute("COMMIT").await {
+            Ok(_) => {
+                self.stage = Stage::Idle;
+                for member in self.members.drain(..) {
+                    // Those who stopped waiting have what they wanted all the same.
+                    let _ = member.send(Ok(()));
+                }
+            }
+            Err(error) => {
+                let reason = StoreError::from(error);
+                tracing::error!(error = %reason, members = self.members.len(), "changes could not be written");
+                let members = std::mem::take(&mut self.members);
+                self.lose().await;
+                let is_full = matches!(reason, StoreError::Full);
+                let mut reason = Some(reason);
+                // The one that committed stands last and gets the database's own words.
+                for member in members.into_iter().rev() {
+                    let told =
+                        reason.take().unwrap_or(if is_full { StoreError::Full } else { StoreError::Aborted });
+                    let _ = member.send(Err(told));
+                }
+            }
+        }
+    }
+
+    /// Ends a transaction of which nothing may stay; members that are still in it fail.
+    async fn lose(&mut self) {
+        // It fails where SQLite has ended the transaction by itself, which is what is wanted.
+        let _ = self.connection.execute("ROLLBACK").await;
+        self.stage = Stage::Idle;
+        for member in self.members.drain(..) {
+            let _ = member.send(Err(StoreError::Aborted));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::str::FromStr;
+
+    fn options(dir: &Path) -> AnyConnectOptions {
+        sqlx::any::install_default_drivers();
+        AnyConnectOptions::from_str(&format!("sqlite://{}/test.db?mode=rwc", dir.display())).unwrap()
+    }
+
+    async fn site() -> (tempfile::TempDir, Writer) {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::open(options(dir.path()), &Migrator::with_migrations(Vec::new())).await.unwrap();
+        let mut tables = writer.write().await.unwrap();
+        tables
+            .execute("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
+            .await
+            .unwrap();
+        tables.commit().await.unwrap();
+        (dir, writer)
+    }
+
+    async fn insert(write: &mut Write, x: i64) {
+        sqlx::query("INSERT INTO a (x) VALUES ($1)").bind(x).execute(&mut **write).await.unwrap();
+    }
+
+    /// What another process would find: as much of the files as is on the disk now.
+    async fn on_disk(dir: &Path) -> Vec<i64> {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["test.db", "test.db-wal"] {
+            std::fs::copy(dir.join(name), copy.path().join(name)).unwrap();
+        }
+        let mut connection = connect(&options(copy.path())).await.unwrap();
+        let numbers = sqlx::query_scalar("SELECT x FROM a ORDER BY x");
+        numbers.fetch_all(&mut connection).await.unwrap()
+    }
+
+    /// The first one's change, done and waiting for company, and the second one at work in the same transaction.
+    async fn two(writer: &Writer) -> (JoinHandle<Result<()>>, Write) {
+        let mut first = writer.write().await.unwrap();
+        insert(&mut first, 1).await;
+        let second = tokio::spawn({
+            let writer = writer.clone();
+            async move { writer.write().await.unwrap() }
+        });
+        while writer.shared.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let first = tokio::spawn(first.commit());
+        let mut second = second.await.unwrap();
+        assert_eq!(second.line.members.len(), 1, "the first one's work was left in the transaction");
+        insert(&mut second, 2).await;
+        assert!(!first.is_finished());
+        (first, second)
+    }
+
+    #[tokio::test]
+    async fn those_who_queue_up_are_acknowledged_by_one_commit() {
+        let (dir, writer) = site().await;
+        let (first, second) = two(&writer).await;
+        assert!(on_disk(dir.path()).await.is_empty(), "a crash now would lose what nobody was promised");
+        second.commit().await.unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(on_disk(dir.path()).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_one_takes_back_hurts_nobody_else() {
+        let (dir, writer) = site().await;
+        let (first, second) = two(&writer).await;
+        drop(second);
+        first.await.unwrap().unwrap();
+        assert_eq!(on_disk(dir.path()).await, [1]);
+        let mut third = writer.write().await.unwrap();
+        insert(&mut third, 2).await;
+        third.commit().await.unwrap();
+        assert_eq!(on_disk(dir.path()).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_fails_every_member_and_the_next_change_goes_on() {
+        let (dir, writer) = site().await;
+        let (first, mut second) = two(&writer).await;
+        second.execute("PRAGMA defer_foreign_keys = ON; INSERT INTO b (x) VALUES (99)").await.unwrap();
+        assert!(matches!(second.commit().await, Err(StoreError::Database(_))));
+        assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
+        assert!(on_disk(dir.path()).await.is_empty());
+        let mut third = writer.write().await.unwrap();
+        insert(&mut third, 1).await;
+        third.commit().await.unwrap();
+        assert_eq!(on_disk(dir.path()).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_is_not_acknowledged_to_anybody() {
+        let (dir, writer) = site().await;
+        let (first, mut second) = two(&writer).await;
+        // As SQLite does by itself on a full disk.
+        second.execute("ROLLBACK").await.unwrap();
+        drop(second);
+        assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
+        let mut third = writer.write().await.unwrap();
+        insert(&mut third, 3).await;
+        third.commit().await.unwrap();
+        assert_eq!(on_disk(dir.path()).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gives_up_while_it_waits_leaves_nobody_waiting() {
+        let (dir, writer) = site().await;
+        let (first, second) = two(&writer).await;
+        let third = tokio::spawn({
+            let writer = writer.clone();
+            async move { writer.write().await.map(drop) }
+        });
+        while writer.shared.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let second = tokio::spawn(second.commit());
+        third.abort();
+        first.await.unwrap().unwrap();
+        second.await.unwrap().unwrap();
+        assert_eq!(on_disk(dir.path()).await, [1, 2]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_crowd_is_served_whole() {
+        let (dir, writer) = site().await;
+        let mut crowd = tokio::task::JoinSet::new();
+        for x in 0..500 {
+            let writer = writer.clone();
+            crowd.spawn(async move {
+                let mut write = writer.write().await.unwrap();
+                insert(&mut write, x).await;
+                if x % 3 == 0 {
+                    return;
+                }
+                write.commit().await.unwrap();
+            });
+        }
+        crowd.join_all().await;
+        let expected: Vec<_> = (0..500).filter(|x| x % 3 != 0).collect();
+        assert_eq!(on_disk(dir.path()).await, expected);
+    }
+}
