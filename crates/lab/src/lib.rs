@@ -2,6 +2,7 @@
 //!
 //! A [`rack::Rack`] is a set of QEMU machines with real firmware, each behind a simulated BMC, on one wire, in namespaces of its own
 //! ([`isolation`]). Images to put on them are built by [`image`] and served by [`image_server`]; [`demo`] plays the whole story on them.
+pub mod bench;
 pub mod chassis;
 pub mod demo;
 pub mod error;

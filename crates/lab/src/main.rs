@@ -11,7 +11,7 @@ use lab::image::{Format, Kind};
 use lab::isolation::Network;
 use lab::qemu::{DiskBus, Firmware};
 use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
-use lab::{demo, image, isolation, network, state_dir};
+use lab::{bench, demo, image, isolation, network, state_dir};
 
 /// As `println!`, but a closed pipe is no reason to panic and leave the rack's clean-up undone.
 macro_rules! say {
@@ -46,6 +46,28 @@ enum Verb {
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
+    /// Measure the server.
+    #[command(subcommand)]
+    Bench(BenchVerb),
+}
+
+#[derive(Subcommand)]
+enum BenchVerb {
+    /// Speed and size of the API, beside what is wanted of them. A missed bar is said, and is no failure.
+    Api(BenchArguments),
+}
+
+#[derive(clap::Args)]
+struct BenchArguments {
+    /// The server's binary; by default `billet` beside this one.
+    #[arg(long, value_name = "FILE")]
+    billet: Option<PathBuf>,
+    /// Where the server keeps its state meanwhile: the disk to measure [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Nodes of the large fleet.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2000..=1_000_000))]
+    nodes: u32,
 }
 
 #[derive(Subcommand)]
@@ -158,6 +180,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Exec { rack, command } => exec(rack.as_deref(), &command),
         Verb::Demo(arguments) => demo(arguments),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
+        Verb::Bench(BenchVerb::Api(arguments)) => bench_api(arguments),
     }
 }
 
@@ -195,10 +218,7 @@ fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
         (Some(DemoFirmware::Bios), _) | (None, Kind::Tiny) => Firmware::Bios,
         (Some(DemoFirmware::Uefi), _) | (None, Kind::Debian) => Firmware::Uefi,
     };
-    let billet = match arguments.billet {
-        Some(path) => path,
-        None => std::env::current_exe().context("finding this program")?.with_file_name("billet"),
-    };
+    let billet = server_binary(arguments.billet)?;
     let options = demo::Options { image, firmware, billet, crash: arguments.crash };
     let screen = demo::Screen::default();
     if arguments.prepare {
@@ -226,6 +246,29 @@ fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The one that was named, or the one beside this program.
+fn server_binary(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path),
+        None => Ok(std::env::current_exe().context("finding this program")?.with_file_name("billet")),
+    }
+}
+
+fn bench_api(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
+    let options = bench::Options {
+        billet: server_binary(arguments.billet)?,
+        directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
+        nodes: usize::try_from(arguments.nodes)?,
+    };
+    let table = bench::api(&options, &mut |step| eprintln!("{step} …"))?;
+    say!("{table}");
+    match table.missed() {
+        0 => say!("every bar is met"),
+        missed => say!("{missed} of the bars are missed"),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

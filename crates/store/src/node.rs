@@ -310,7 +310,7 @@ impl Store {
         for event in &edit.events {
             event::insert(&mut tx, event).await?;
         }
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         if edit.node.due.is_some_and(|due| due <= now) || edit.node.due != node.due {
             self.nudge();
         }
@@ -362,7 +362,7 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(StoreError::from)?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }
