@@ -16,7 +16,10 @@ mod node_list;
 mod node_patch;
 mod nodes;
 mod patch;
+mod port_document;
 mod port_fields;
+mod port_list;
+mod port_rules;
 mod ports;
 mod power;
 mod provision;
@@ -49,6 +52,7 @@ const ROUTES: &[&[Route]] = &[
     boot_device::ROUTES,
     traits::ROUTES,
     vifs::ROUTES,
+    port_list::ROUTES,
     ports::ROUTES,
     drivers::ROUTES,
     conductors::ROUTES,

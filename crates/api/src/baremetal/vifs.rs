@@ -16,12 +16,16 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes/{node}/vifs", "baremetal:node:vif:list", handler!(list)).since(v::VIFS),
+    Route::new(Get, "/v1/nodes/{node}/vifs", "baremetal:node:vif:list", handler!(list))
+        .since(v::VIFS)
+        .query(&[]),
     Route::new(Post, "/v1/nodes/{node}/vifs", "baremetal:node:vif:attach", handler!(attach))
         .since(v::VIFS)
+        .query(&[])
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/vifs/{vif}", "baremetal:node:vif:detach", handler!(detach))
         .since(v::VIFS)
+        .query(&[])
         .success(StatusCode::NO_CONTENT),
 ];
 
@@ -37,7 +41,6 @@ async fn ports(call: &Call, node: Uuid) -> Result<Vec<Port>, ApiError> {
 
 /// `GET …/vifs`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     let ports = ports(&call, uuid).await?;
     let vifs: Vec<_> = ports.iter().filter_map(vif_of).map(|id| json!({"id": id})).collect();
@@ -46,7 +49,6 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
 
 /// `POST …/vifs {id, port_uuid?}`
 pub async fn attach(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let mut args = Args::default();
     args.extend(object("vif", call.json()?)?);
     if args.require("id").is_err() {
@@ -93,7 +95,6 @@ async fn attach_to_port(call: &Call, node: Uuid, vif: &str, wanted: Option<Uuid>
 
 /// `DELETE …/vifs/{vif}`
 pub async fn detach(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let vif = call.parameter("vif");
     let uuid = call.node().await?.node.uuid;
     let claim = call.claim_node(uuid).await?;
