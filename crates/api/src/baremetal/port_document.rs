@@ -1,7 +1,7 @@
 //! A port as clients write it: what a body may carry, and how it becomes a port.
 
 use super::port_rules::local_link;
-use super::schema::{BAG, BOOLEAN, FLAG, NULL, Property, STRING, TEXT, limited, property};
+use super::schema::{BAG, BOOLEAN, FLAG, Property, STRING, TEXT, limited, property};
 use crate::args::{boolean, mac, uuid};
 use crate::error::ApiError;
 use model::port::Port;
@@ -23,7 +23,7 @@ pub const PROPERTIES: &[Property] = &[
     limited("description", TEXT, 0, 255),
     limited("vendor", TEXT, 0, 32),
     limited("category", TEXT, 0, 80),
-    property("available_for_dynamic_portgroup", BOOLEAN.or(NULL)),
+    property("available_for_dynamic_portgroup", BOOLEAN),
 ];
 
 /// What it must carry, beside one of `node_uuid` and `node_ident`.
@@ -47,7 +47,8 @@ pub const PATCHABLE: &[&str] = &[
     "available_for_dynamic_portgroup",
 ];
 
-/// Writes a checked document into a port; `null` is the field's default.
+/// Writes a checked document into a port; `null` is the field's default. `uuid`, the node, and whether the group is there, are
+/// the caller's.
 pub fn apply(port: &mut Port, body: &Map<String, Value>) -> Result<(), ApiError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let bag = |value: &Value| value.as_object().cloned().unwrap_or_default();
@@ -61,10 +62,8 @@ pub fn apply(port: &mut Port, body: &Map<String, Value>) -> Result<(), ApiError>
             "is_smartnic" => port.is_smartnic = flag(key, value, false)?,
             "local_link_connection" => port.local_link_connection = local_link(bag(value))?,
             "physical_network" => port.physical_network = text(value),
-            "portgroup_uuid" if !value.is_null() => {
-                let group = uuid(key, value)?;
-                return Err(ApiError::invalid(format!("Portgroup {group} could not be found.")));
-            }
+            "portgroup_uuid" if value.is_null() => port.portgroup_uuid = None,
+            "portgroup_uuid" => port.portgroup_uuid = Some(uuid(key, value)?),
             "pxe_enabled" => port.pxe_enabled = flag(key, value, true)?,
             "name" => port.name = text(value),
             "description" => port.description = text(value),
@@ -92,7 +91,7 @@ pub fn document(port: &Port) -> Map<String, Value> {
         ("description", json!(port.description)),
         ("vendor", json!(port.vendor)),
         ("category", json!(port.category)),
-        ("available_for_dynamic_portgroup", json!(port.available_for_dynamic_portgroup)),
+        ("available_for_dynamic_portgroup", json!(port.available_for_dynamic_portgroup.unwrap_or(true))),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -1,10 +1,14 @@
 //! `/v1/ports`: create, show, change, delete.
 
 use super::fields::{Chosen, unknown_field};
+use super::node_link::{hold_both, linked_node};
 use super::patch::{self, Operation};
 use super::port_document::{PATCHABLE, PROPERTIES, REQUIRED, apply, document};
 use super::port_fields::{FIELDS, shown};
-use super::port_rules::{check_connectivity, check_port};
+use super::port_rules::{
+    binding_vif, check_connectivity, check_name, check_physical_network, check_standalone, is_inspecting,
+    join,
+};
 use super::schema::check;
 use crate::args::{is_logical_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -12,10 +16,11 @@ use crate::error::ApiError;
 use crate::handler;
 use crate::route::Verb::{Delete, Get, Patch, Post};
 use crate::route::{Route, Takes};
-use crate::wording::{display, repr};
+use crate::wording::repr;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use model::port::Port;
-use model::state::ProvisionState as S;
+use model::portgroup::Portgroup;
 use model::version as v;
 use serde_json::Value;
 use uuid::Uuid;
@@ -82,23 +87,70 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
             )));
         }
     };
-    refuse_newer(&call, body.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str()))?;
     let node = call.find_node(&ident).await.map_err(ApiError::in_body)?.node;
+    refuse_newer(&call, body.keys().map(String::as_str))?;
     let own =
         body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
     let mut port = Port::new(own.unwrap_or_else(Uuid::new_v4), node.uuid, String::new(), call.now());
     apply(&mut port, &body)?;
-    if port.is_smartnic
-        && !["port_id", "hostname"].iter().all(|key| port.local_link_connection.contains_key(*key))
-    {
+    let link = &port.local_link_connection;
+    for (key, since) in [("network_type", v::LINK_NETWORK_TYPE), ("vtep-logical-switch", v::OVN_VTEP)] {
+        if link.contains_key(key) && !call.version.has(since) {
+            return Err(ApiError::not_acceptable());
+        }
+    }
+    if port.is_smartnic && !["port_id", "hostname"].iter().all(|key| link.contains_key(*key)) {
         return Err(ApiError::invalid(
             "Smart NIC port must have port_id and hostname in local_link_connection",
         ));
     }
-    check_port(&port, &call)?;
-    call.state.store.create(&port).await?;
+    check_name(&port)?;
+    check_physical_network(&port)?;
+    let boots = body.get("pxe_enabled").is_some_and(|value| !value.is_null()) && port.pxe_enabled;
+    match port.portgroup_uuid {
+        Some(group) => call.hold(port.node_uuid, create_in(&call, &port, group, boots)).await?,
+        None => call.state.store.create(&port).await?,
+    }
     let location = call.url(&format!("ports/{}", port.uuid));
     Ok(Reply::json(&shown(&call, &port, &Chosen::All))?.at(location))
+}
+
+/// Stores a new port as a part of a group; its node is held. `boots`: booting through it was asked for.
+async fn create_in(call: &Call, port: &Port, group: Uuid, boots: bool) -> Result<(), ApiError> {
+    let mut group = group_for(call, group, port.node_uuid).await?;
+    if boots && !group.standalone_ports_supported {
+        return Err(ApiError::conflict(format!(
+            "Port group {} doesn't support standalone ports. This port cannot be created as a member of that portgroup as the \
+             port's 'pxe_enabled' field was set to True.",
+            group.uuid
+        )));
+    }
+    let others = call.state.store.ports_of_portgroup(group.uuid).await?;
+    let taken = join(port, &group, &others)?;
+    let changed = take_network(&mut group, taken, call.now());
+    Ok(call.state.store.create_port(port, changed.then_some(&group)).await?)
+}
+
+/// The group that a port of a node names: it must be the same node's.
+async fn group_for(call: &Call, group: Uuid, node: Uuid) -> Result<Portgroup, ApiError> {
+    let group: Portgroup = match call.state.store.get(&group.to_string()).await {
+        Ok(group) => group,
+        Err(error) => return Err(ApiError::from(error).in_body()),
+    };
+    if group.node_uuid != node {
+        return Err(ApiError::invalid("Port can not be added to a portgroup belonging to a different node."));
+    }
+    Ok(group)
+}
+
+/// Puts a group on the physical network of its first port; tells whether it changed.
+fn take_network(group: &mut Portgroup, network: Option<String>, now: Timestamp) -> bool {
+    if network.is_none() {
+        return false;
+    }
+    group.physical_network = network;
+    group.updated_at = Some(now);
+    true
 }
 
 fn refuse_newer<'a>(call: &Call, mut keys: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
@@ -109,66 +161,76 @@ fn refuse_newer<'a>(call: &Call, mut keys: impl Iterator<Item = &'a str>) -> Res
 /// `PATCH /v1/ports/{port}`
 pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let operations = patch::read(call.json()?, call.version)?;
-    if let Some(other) = operations.iter().find(|operation| !PATCHABLE.contains(&operation.root())) {
-        return Err(ApiError::invalid(format!(
-            "Cannot patch {}. Only the following can be updated: {}",
-            other.path,
-            PATCHABLE.join(", ")
-        )));
-    }
+    patch::only(&operations, PATCHABLE)?;
     // As in Ironic, a patch is held against the microversion only for these.
     const CHECKED: &[&str] =
         &["pxe_enabled", "local_link_connection", "portgroup_uuid", "physical_network", "is_smartnic"];
     refuse_newer(&call, operations.iter().map(Operation::root).filter(|root| CHECKED.contains(root)))?;
+    let sets_type = |operation: &Operation| operation.parts == ["local_link_connection", "network_type"];
+    if operations.iter().any(sets_type) && !call.version.has(v::LINK_NETWORK_TYPE) {
+        return Err(ApiError::not_acceptable());
+    }
     let before = find(&call).await?;
-    let claim = call.claim_node(before.node_uuid).await?;
-    let outcome = change(&call, &operations).await;
-    call.state.store.release(&claim).await?;
-    Reply::json(&shown(&call, &outcome?, &Chosen::All))
+    let node = linked_node(&call, &operations, before.node_uuid).await?;
+    let nodes = [before.node_uuid, node.uuid];
+    let after = hold_both(&call, nodes, change(&call, before.uuid, node.uuid, &operations)).await?;
+    Reply::json(&shown(&call, &after, &Chosen::All))
 }
 
-/// Changes a port whose node is held.
-async fn change(call: &Call, operations: &[Operation]) -> Result<Port, ApiError> {
-    let before = find(call).await?;
-    let node = call.find_node(&before.node_uuid.to_string()).await?.node;
-    if node.provision_state == S::Inspecting && call.version.has(v::INSPECT_WAIT) {
+/// Changes a port whose node, and the one that it goes to, are held.
+async fn change(call: &Call, port: Uuid, node: Uuid, operations: &[Operation]) -> Result<Port, ApiError> {
+    let before: Port = call.state.store.get(&port.to_string()).await?;
+    let node = call.find_node(&node.to_string()).await?.node;
+    let mut document = document(&before);
+    patch::apply(&mut document, operations)?;
+    document.insert("node_uuid".to_owned(), node.uuid.to_string().into());
+    check("patch", &document, PROPERTIES, REQUIRED)?;
+    for name in PATCHABLE {
+        document.entry(*name).or_insert(Value::Null);
+    }
+    let mut after = before.clone();
+    apply(&mut after, &document)?;
+    after.node_uuid = node.uuid;
+    if is_inspecting(&node, call.version) {
         return Err(ApiError::conflict(format!(
             "Cannot update port \"{}\" on \"{}\" while it is in state \"{}\".",
             before.uuid, node.uuid, node.provision_state
         )));
     }
-    let mut document = document(&before);
-    patch::apply(&mut document, operations)?;
-    let target = document.remove("node_uuid");
-    check("patch", &document, PROPERTIES, REQUIRED)?;
-    for name in PATCHABLE.iter().filter(|name| !name.starts_with("node_")) {
-        document.entry(*name).or_insert(Value::Null);
+    if before.name != after.name {
+        check_name(&after)?;
     }
-    let mut after = before.clone();
-    apply(&mut after, &document)?;
-    if let Some(target) = target {
-        let found = match &target {
-            Value::String(ident) => call.find_node(ident).await.ok(),
-            _ => None,
-        };
-        let Some(found) = found else {
-            return Err(ApiError::invalid(format!(
-                "Unable to apply the requested node_uuid '{}'. Requested value was invalid.",
-                display(&target)
-            )));
-        };
-        after.node_uuid = found.node.uuid;
+    let sets_network = operations.iter().any(|operation| operation.is_of("physical_network"));
+    if sets_network {
+        check_physical_network(&after)?;
+        let stays = before.portgroup_uuid.is_some() && before.portgroup_uuid == after.portgroup_uuid;
+        if stays && call.version.has(v::PORTGROUP_PHYSICAL_NETWORK) {
+            return Err(ApiError::invalid(
+                "physical_network cannot be changed while the port belongs to a portgroup.",
+            ));
+        }
     }
-    let renamed = operations.iter().any(|operation| operation.is_of("physical_network"));
-    if !renamed && after.physical_network.as_deref() == Some("") {
-        after.physical_network = None;
+    if after == before {
+        return Ok(after);
     }
-    check_port(&after, call)?;
     check_connectivity(&before, &after, &node)?;
-    if after != before {
-        after.updated_at = Some(call.now());
-        call.state.store.update(&after).await?;
+    after.updated_at = Some(call.now());
+    let mut group = match after.portgroup_uuid {
+        Some(group) => Some(group_for(call, group, node.uuid).await?),
+        None => None,
+    };
+    let mut changed = false;
+    if let Some(group) = &mut group {
+        if before.portgroup_uuid != after.portgroup_uuid || before.physical_network != after.physical_network
+        {
+            let mut others = call.state.store.ports_of_portgroup(group.uuid).await?;
+            others.retain(|other| other.uuid != after.uuid);
+            let taken = join(&after, group, &others)?;
+            changed = take_network(group, taken, call.now());
+        }
+        check_standalone(&before, &after, group, &node)?;
     }
+    call.state.store.update_members(group.as_ref().filter(|_| changed), std::slice::from_ref(&after)).await?;
     Ok(after)
 }
 
@@ -180,22 +242,18 @@ pub async fn delete(call: Call) -> Result<Reply, ApiError> {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, format!("Expected UUID for port_uuid: {shown}")));
     }
     let port = find(&call).await?;
-    let claim = call.claim_node(port.node_uuid).await?;
-    let outcome = remove(&call, &port).await;
-    call.state.store.release(&claim).await?;
-    outcome.map(|()| Reply::empty())
+    call.hold(port.node_uuid, remove(&call, port.uuid)).await?;
+    Ok(Reply::empty())
 }
 
-/// Forgets a port whose node is held; one that carries a VIF of an instance stays.
-async fn remove(call: &Call, port: &Port) -> Result<(), ApiError> {
+/// Forgets a port whose node is held; one that carries a VIF stays.
+async fn remove(call: &Call, port: Uuid) -> Result<(), ApiError> {
+    let port: Port = call.state.store.get(&port.to_string()).await?;
     let node = call.find_node(&port.node_uuid.to_string()).await?.node;
-    let has_vif = port.internal_info.get("tenant_vif_port_id").is_some_and(Value::is_string);
-    if has_vif && node.instance_uuid.is_some() && !node.maintenance {
+    if let Some(vif) = binding_vif(&port, &node) {
         return Err(ApiError::conflict(format!(
-            "Cannot delete the port {} as VIF {} is attached to it, node {} is in use and not in maintenance mode.",
-            port.uuid,
-            port.internal_info["tenant_vif_port_id"].as_str().unwrap_or_default(),
-            node.uuid
+            "Cannot delete the port {} as it is bound to VIF {vif} for use.",
+            port.uuid
         )));
     }
     Ok(call.state.store.delete::<Port>(port.uuid).await?)
