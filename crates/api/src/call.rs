@@ -12,6 +12,7 @@ use model::node::Node;
 use model::version::Microversion;
 use serde::Serialize;
 use serde_json::Value;
+use std::future::Future;
 use std::sync::Arc;
 use store::{Claim, Edit, Guard, NodeRow, StoreError};
 use uuid::Uuid;
@@ -134,6 +135,18 @@ impl Call {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// Holds a node while `work` runs, which changes what belongs to it.
+    pub async fn hold<T>(
+        &self,
+        node: Uuid,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let claim = self.claim_node(node).await?;
+        let outcome = work.await;
+        self.state.store.release(&claim).await?;
+        outcome
     }
 
     /// A link's target: `{base}/v1/{path}`.

@@ -119,6 +119,10 @@ impl From<StoreError> for ApiError {
                 let field = if *field == "uuid" { "UUID" } else { field };
                 Self::conflict(format!("A {} with {field} {value} already exists.", what.to_lowercase()))
             }
+            StoreError::InUse { what, ident, parts } => Self::invalid(format!(
+                "Cannot complete the requested action because {} {ident} contains {parts}.",
+                what.to_lowercase()
+            )),
             StoreError::Locked { node, holder } => Self::locked(node, holder),
             StoreError::ClaimLost { node } => Self::conflict(format!(
                 "Node {node} was taken over by another conductor, please retry after the current operation is completed."

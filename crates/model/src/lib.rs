@@ -3,14 +3,17 @@
 //! Nothing in here waits, opens a socket, reads a clock or knows SQL. Time and identifiers are passed in.
 
 pub mod agent;
+pub mod chassis;
 pub mod driver;
 pub mod event;
 pub mod hints;
 pub mod node;
 pub mod port;
+pub mod portgroup;
 pub mod secret;
 pub mod state;
 pub mod step;
 pub mod version;
+pub mod volume;
 
 pub use secret::Secret;

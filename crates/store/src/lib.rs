@@ -5,6 +5,7 @@
 //! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
 //! that lost its node can't write to it any more.
 
+mod chassis;
 pub mod claim;
 pub mod config_drive;
 mod database;
@@ -12,9 +13,11 @@ pub mod dhcp_lease;
 pub mod event;
 pub mod node;
 mod port;
+mod portgroup;
 pub mod record;
 mod seal;
 mod select;
+mod volume;
 mod writer;
 
 pub use claim::Claim;
@@ -43,6 +46,16 @@ pub enum StoreError {
         field: &'static str,
         /// The value that is taken.
         value: String,
+    },
+    /// Other rows belong to it: the user removes those first.
+    #[error("{what} {ident} has {parts}")]
+    InUse {
+        /// `Chassis`, `Portgroup` …
+        what: &'static str,
+        /// Its identity.
+        ident: String,
+        /// What belongs to it: `nodes`, `ports`.
+        parts: &'static str,
     },
     /// Somebody else holds the node: retry later.
     #[error("node {node} is locked by {holder}")]

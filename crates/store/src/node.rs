@@ -3,7 +3,7 @@
 use crate::claim::Claim;
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
-use crate::{Result, Store, StoreError, event, micros};
+use crate::{Result, Store, StoreError, chassis, event, micros};
 use jiff::Timestamp;
 use model::Secret;
 use model::event::LogEvent;
@@ -127,8 +127,8 @@ struct Secrets {
     agent_token: Option<String>,
 }
 
-/// Takes the secrets out of an object and leaves masks.
-fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)>) {
+/// Takes the secrets out of an object, at any depth, and leaves masks.
+pub(crate) fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)>) {
     for (key, value) in object.iter_mut() {
         let pointer = format!("{prefix}/{}", key.replace('~', "~0").replace('/', "~1"));
         if is_secret_key(key) && !value.is_null() {
@@ -136,13 +136,26 @@ fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)
                 out.push((pointer, value.take()));
                 *value = Value::from(MASK);
             }
-        } else if let Value::Object(inner) = value {
-            take_secrets(inner, &pointer, out);
+        } else {
+            take_nested(value, &pointer, out);
         }
     }
 }
 
-fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
+fn take_nested(value: &mut Value, pointer: &str, out: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(inner) => take_secrets(inner, pointer, out),
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                take_nested(item, &format!("{pointer}/{index}"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts back what [`take_secrets`] took.
+pub(crate) fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
     let mut whole = Value::Object(std::mem::take(object));
     for (pointer, secret) in secrets {
         if let Some(place) = whole.pointer_mut(&pointer) {
@@ -205,6 +218,7 @@ impl Store {
             marks.join(", ")
         );
         let mut tx = self.write().await?;
+        chassis::require(&mut tx, node.chassis_uuid).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (_, value) in columns {
             query = value.bind(query);
@@ -304,6 +318,9 @@ impl Store {
         let mut edit = Edit { node: node.clone(), events: Vec::new() };
         let out = change(&mut edit)?;
         if edit.node != node {
+            if edit.node.chassis_uuid != node.chassis_uuid {
+                chassis::require(&mut tx, edit.node.chassis_uuid).await?;
+            }
             edit.node.updated_at = Some(now);
             self.write_node(&mut tx, &edit.node).await?;
         }

@@ -1,9 +1,10 @@
 //! Ports.
 
-use crate::record::{Query, Record};
+use crate::record::{Query, Record, insert, overwrite};
 use crate::select::Column;
 use crate::{Result, Store};
 use model::port::Port;
+use model::portgroup::Portgroup;
 use uuid::Uuid;
 
 impl Record for Port {
@@ -16,6 +17,12 @@ impl Record for Port {
         ("address", "address"),
         ("name", "name"),
         ("description", "description"),
+        ("pxe_enabled", "pxe_enabled"),
+        ("physical_network", "physical_network"),
+        ("is_smartnic", "is_smartnic"),
+        ("vendor", "vendor"),
+        ("category", "category"),
+        ("available_for_dynamic_portgroup", "available_for_dynamic_portgroup"),
         ("created_at", "created_us"),
         ("updated_at", "updated_us"),
     ];
@@ -30,6 +37,16 @@ impl Record for Port {
             ("address", Column::text(Some(&self.address))),
             ("name", Column::text(self.name.as_deref())),
             ("description", Column::text(self.description.as_deref())),
+            ("portgroup_uuid", Column::id(self.portgroup_uuid)),
+            ("pxe_enabled", Column::flag(self.pxe_enabled)),
+            ("physical_network", Column::text(self.physical_network.as_deref())),
+            ("is_smartnic", Column::flag(self.is_smartnic)),
+            ("vendor", Column::text(self.vendor.as_deref())),
+            ("category", Column::text(self.category.as_deref())),
+            (
+                "available_for_dynamic_portgroup",
+                Column::flag(self.available_for_dynamic_portgroup.unwrap_or(true)),
+            ),
             ("created_us", Column::time(Some(self.created_at))),
             ("updated_us", Column::time(self.updated_at)),
         ]
@@ -41,6 +58,17 @@ impl Record for Port {
 }
 
 impl Store {
+    /// Stores a new port and, where it gave its group a physical network, the group as well: both or neither.
+    pub async fn create_port(&self, port: &Port, group: Option<&Portgroup>) -> Result<()> {
+        let mut tx = self.write().await?;
+        if let Some(group) = group {
+            overwrite(&mut tx, group).await?;
+        }
+        insert(&mut tx, port).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Every port of a node, in the order of their creation.
     pub async fn ports_of_node(&self, node: Uuid) -> Result<Vec<Port>> {
         self.list(&Query::equal("node_uuid", node.to_string())).await

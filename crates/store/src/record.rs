@@ -25,6 +25,9 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     /// API field and the column that sorts by it.
     const SORT_COLUMNS: &'static [(&'static str, &'static str)];
 
+    /// Rows that belong to it and keep it from being deleted: what they are called, their table, its column with this one's UUID.
+    const PARTS: Option<(&'static str, &'static str, &'static str)> = None;
+
     /// Identity.
     fn uuid(&self) -> Uuid;
 
@@ -94,13 +97,20 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets a record.
+    /// Forgets a record; [`StoreError::InUse`] while it has [`Record::PARTS`].
     pub async fn delete<R: Record>(&self, uuid: Uuid) -> Result<()> {
+        let ident = uuid.to_string();
         let mut tx = self.write().await?;
+        if let Some((parts, table, column)) = R::PARTS {
+            let sql = format!("SELECT 1 FROM {table} WHERE {column} = $1 LIMIT 1");
+            if sqlx::query(AssertSqlSafe(sql)).bind(&ident).fetch_optional(&mut *tx).await?.is_some() {
+                return Err(StoreError::InUse { what: R::WHAT, ident, parts });
+            }
+        }
         let sql = format!("DELETE FROM {} WHERE uuid = $1", R::TABLE);
-        let done = sqlx::query(AssertSqlSafe(sql)).bind(uuid.to_string()).execute(&mut *tx).await?;
+        let done = sqlx::query(AssertSqlSafe(sql)).bind(&ident).execute(&mut *tx).await?;
         tx.commit().await?;
-        if done.rows_affected() == 0 { Err(missing::<R>(&uuid.to_string())) } else { Ok(()) }
+        if done.rows_affected() == 0 { Err(missing::<R>(&ident)) } else { Ok(()) }
     }
 
     /// Reads a record by UUID or, where it has one, by name.

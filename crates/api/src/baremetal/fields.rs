@@ -156,11 +156,17 @@ impl Page {
         if since.is_some_and(|since| !call.version.has(since)) {
             return Err(ApiError::not_acceptable());
         }
+        // Shown, but computed: not to be sorted by either.
+        const NO_COLUMN: &[&str] = &["links", "nodes", "ports", "node_uuid", "portgroup_uuid"];
         let sort = columns.iter().find(|(name, _)| *name == sort_key).map(|(_, column)| *column);
         let Some(sort) = sort else {
             let shown: String = sort_key.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
-            // Ironic quotes the name only where it is no field at all.
-            let quoted = if since.is_some() { shown } else { format!("\"{shown}\"") };
+            // Ironic quotes the name only where it is no column at all.
+            let quoted = if since.is_some() && !NO_COLUMN.contains(&sort_key) {
+                shown
+            } else {
+                format!("\"{shown}\"")
+            };
             return Err(ApiError::invalid(format!(
                 "The sort_key value {quoted} is an invalid field for sorting"
             )));
@@ -246,8 +252,18 @@ impl Serialize for MaskedValue<'_> {
         if !self.value.is_null() && is_secret_key(self.key) {
             return serializer.serialize_str(MASK);
         }
-        match self.value {
+        MaskedItem(self.value).serialize(serializer)
+    }
+}
+
+/// A value that is no secret itself; within it may be some.
+struct MaskedItem<'a>(&'a Value);
+
+impl Serialize for MaskedItem<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
             Value::Object(inner) => Masked(inner).serialize(serializer),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(MaskedItem)),
             other => other.serialize(serializer),
         }
     }
@@ -279,11 +295,22 @@ fn is_falsy(value: &Value) -> bool {
 /// Where a client wrote exactly the mask back, what is stored stays (`docs/DIFFERENCES.md`: Ironic would store the stars).
 pub fn keep_masked(new: &mut Object, stored: &Object) {
     for (key, value) in new.iter_mut() {
-        match (value, stored.get(key)) {
-            (value @ Value::String(_), Some(old)) if value.as_str() == Some(MASK) => *value = old.clone(),
-            (Value::Object(inner), Some(Value::Object(old))) => keep_masked(inner, old),
-            _ => {}
+        if let Some(old) = stored.get(key) {
+            keep_masked_value(value, old);
         }
+    }
+}
+
+fn keep_masked_value(new: &mut Value, stored: &Value) {
+    match (new, stored) {
+        (value @ Value::String(_), old) if value.as_str() == Some(MASK) => *value = old.clone(),
+        (Value::Object(inner), Value::Object(old)) => keep_masked(inner, old),
+        (Value::Array(items), Value::Array(old)) => {
+            for (item, old) in items.iter_mut().zip(old) {
+                keep_masked_value(item, old);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -3,6 +3,8 @@
 //! To add an endpoint: write `async fn(Call) -> Result<Reply, ApiError>` in its resource's file, a row in that file's `ROUTES`, and the file's line below.
 
 mod boot_device;
+mod chassis;
+mod collection;
 mod conductors;
 mod console;
 mod discovery;
@@ -12,20 +14,31 @@ mod fields;
 mod maintenance;
 mod node_create;
 mod node_fields;
+mod node_link;
 mod node_list;
 mod node_patch;
 mod nodes;
 mod patch;
+mod port_document;
 mod port_fields;
+mod port_list;
+mod port_rules;
+mod portgroup_document;
+mod portgroup_list;
+mod portgroups;
 mod ports;
 mod power;
 mod provision;
+mod query_schema;
 mod ramdisk;
 pub mod schema;
 mod states;
 mod traits;
 mod validate;
 mod vifs;
+mod volume;
+mod volume_connectors;
+mod volume_targets;
 
 use crate::route::{Route, Table};
 
@@ -49,7 +62,14 @@ const ROUTES: &[&[Route]] = &[
     boot_device::ROUTES,
     traits::ROUTES,
     vifs::ROUTES,
+    chassis::ROUTES,
+    volume::ROUTES,
+    volume_connectors::ROUTES,
+    volume_targets::ROUTES,
+    port_list::ROUTES,
     ports::ROUTES,
+    portgroup_list::ROUTES,
+    portgroups::ROUTES,
     drivers::ROUTES,
     conductors::ROUTES,
     events::ROUTES,

@@ -1,5 +1,6 @@
 //! `POST /v1/nodes`, and what creation and change of a node share: its schema, its names, and how a document becomes a node.
 
+use super::chassis;
 use super::node_fields::since;
 use super::nodes::whole;
 use super::schema::{BAG, FLAG, Property, STRING, TEXT, check, limited, property};
@@ -116,7 +117,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         node.resource_class = settings.default_resource_class.clone();
     }
     if let Some(chassis) = node.chassis_uuid {
-        return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
+        chassis::require(&call, chassis).await?;
     }
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
         node.parent_node = Some(call.find_node(parent).await.map_err(ApiError::in_body)?.node.uuid);

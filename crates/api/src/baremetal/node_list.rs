@@ -9,6 +9,7 @@ use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use crate::wording::display;
+use model::chassis::Chassis;
 use model::node::Fault;
 use model::state::ProvisionState;
 use model::version::{self as v, Microversion};
@@ -22,7 +23,8 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail)),
 ];
 
-const FILTERS: &[&str] = &[
+/// Filters of a list of nodes, its order and page.
+pub const FILTERS: &[&str] = &[
     "chassis_uuid",
     "instance_uuid",
     "associated",
@@ -80,13 +82,17 @@ pub async fn detail(call: Call) -> Result<Reply, ApiError> {
     page(&call, &args, &Chosen::All, "nodes/detail").await
 }
 
-async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
+/// The page of nodes that the arguments ask for; `url` is the list's path below `/v1`.
+pub async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
     let page = Page::read(call, args, FIELDS, NodeQuery::SORT_COLUMNS)?;
     let mut query = query(call, args)?;
     query.sort = Some(page.sort);
     query.direction = page.direction;
     query.limit = page.limit;
     query.marker = page.marker;
+    if let Some(chassis) = args.uuid("chassis_uuid")? {
+        call.state.store.get::<Chassis>(&chassis.to_string()).await?;
+    }
     if let Some(marker) = page.marker {
         // A marker that isn't there would start the list anew.
         call.find_node(&marker.to_string()).await?;

@@ -1,11 +1,13 @@
 //! `PATCH /v1/nodes/{node}`: a JSON patch of the node's document, and the rules by state that guard it.
 
+use super::chassis;
 use super::fields::{Masked, keep_masked, masked_instance_info};
 use super::node_create::{PROPERTIES, apply, check_group, check_name, check_network_data};
 use super::node_fields::{interface, since};
 use super::nodes::whole;
 use super::patch::{self, Kind, Operation};
 use super::schema::{FLAG, Property, TEXT, check, property};
+use crate::args::parse_uuid;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -107,6 +109,10 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
         }
     }
     let parent = parent(&call, &operations).await?;
+    let chassis = of(&operations, "chassis_uuid").last().and_then(|operation| operation.value.as_ref());
+    if let Some(chassis) = chassis.and_then(Value::as_str).and_then(parse_uuid) {
+        chassis::require(&call, chassis).await?;
+    }
     let now = call.now();
     let who = call.caller.user.as_deref().unwrap_or("anonymous");
     let enabled = &call.state.settings.drivers;
@@ -148,13 +154,7 @@ fn of<'a>(operations: &'a [Operation], root: &'a str) -> impl Iterator<Item = &'
 
 /// What can be refused without looking at the node.
 fn check_operations(operations: &[Operation], version: Microversion, reset: bool) -> Result<(), ApiError> {
-    if let Some(other) = operations.iter().find(|operation| !PATCHABLE.contains(&operation.root())) {
-        return Err(ApiError::invalid(format!(
-            "Cannot patch {}. Only the following can be updated: {}",
-            other.path,
-            PATCHABLE.join(", ")
-        )));
-    }
+    patch::only(operations, PATCHABLE)?;
     let newer = |operation: &Operation| since(operation.root()).is_some_and(|since| !version.has(since));
     if operations.iter().any(|operation| operation.kind != Kind::Remove && newer(operation)) {
         return Err(ApiError::not_acceptable());
@@ -296,12 +296,8 @@ fn changed(before: &Node, operations: &[Operation]) -> Result<Node, ApiError> {
 fn check_change(before: &Node, after: &mut Node, version: Microversion, ident: &str) -> Result<(), ApiError> {
     let uuid = before.uuid;
     let state = before.provision_state;
-    match (before.chassis_uuid, after.chassis_uuid) {
-        (Some(_), None) if !version.has(v::UNSET_CHASSIS) => return Err(ApiError::not_acceptable()),
-        (was, Some(chassis)) if was != Some(chassis) => {
-            return Err(ApiError::invalid(format!("Chassis {chassis} could not be found.")));
-        }
-        _ => {}
+    if before.chassis_uuid.is_some() && after.chassis_uuid.is_none() && !version.has(v::UNSET_CHASSIS) {
+        return Err(ApiError::not_acceptable());
     }
     if before.driver != after.driver && before.console_enabled {
         return Err(ApiError::conflict(format!(

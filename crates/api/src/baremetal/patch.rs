@@ -86,6 +86,18 @@ fn operation(item: Value, version: Microversion) -> Result<Operation, String> {
     Ok(Operation { kind, path: path.to_owned(), parts, value: map.get("value").cloned(), source: item })
 }
 
+/// Refuses operations on other attributes than these.
+pub fn only(operations: &[Operation], patchable: &[&str]) -> Result<(), ApiError> {
+    match operations.iter().find(|operation| !patchable.contains(&operation.root())) {
+        Some(other) => Err(ApiError::invalid(format!(
+            "Cannot patch {}. Only the following can be updated: {}",
+            other.path,
+            patchable.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// `/a/b~1c` → `a`, `b/c`. Escapes are for newer clients only; `None` where the path is not of that form.
 fn parts(path: &str, escapes: bool) -> Option<Vec<String>> {
     let mut parts = Vec::new();

@@ -1,5 +1,6 @@
 //! A port as the API shows it.
 
+use super::collection::render;
 use super::fields::{Chosen, Field, maybe_time, time};
 use crate::call::Call;
 use model::port::Port;
@@ -33,14 +34,7 @@ pub const DEFAULT: &[&str] = &["uuid", "address"];
 
 /// A port as JSON.
 pub fn shown(call: &Call, port: &Port, chosen: &Chosen) -> Map<String, Value> {
-    let mut map = Map::new();
-    for (name, since) in FIELDS {
-        if *name != "links" && call.version.has(*since) && chosen.has(name) {
-            map.insert((*name).to_owned(), value(call, port, name));
-        }
-    }
-    map.insert("links".into(), json!(call.links(&format!("ports/{}", port.uuid))));
-    map
+    render(call, &format!("ports/{}", port.uuid), FIELDS, chosen, |name| value(call, port, name))
 }
 
 fn value(call: &Call, port: &Port, name: &str) -> Value {

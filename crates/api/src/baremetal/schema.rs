@@ -16,6 +16,8 @@ pub const BOOLEAN: Types = Types(2);
 pub const OBJECT: Types = Types(4);
 /// `null`.
 pub const NULL: Types = Types(8);
+/// A number without a fraction.
+pub const INTEGER: Types = Types(32);
 
 impl Types {
     /// Either.
@@ -29,13 +31,25 @@ impl Types {
             Value::Bool(_) => BOOLEAN,
             Value::Object(_) => OBJECT,
             Value::Null => NULL,
+            // As in JSON Schema 1.0 is an integer too.
+            Value::Number(number)
+                if !number.is_f64() || number.as_f64().is_some_and(|float| float.fract() == 0.0) =>
+            {
+                INTEGER
+            }
             Value::Number(_) | Value::Array(_) => return false,
         };
         self.0 & own.0 != 0
     }
 
     fn names(self) -> String {
-        let names = [(STRING, "'string'"), (BOOLEAN, "'boolean'"), (OBJECT, "'object'"), (NULL, "'null'")];
+        let names = [
+            (STRING, "'string'"),
+            (BOOLEAN, "'boolean'"),
+            (OBJECT, "'object'"),
+            (INTEGER, "'integer'"),
+            (NULL, "'null'"),
+        ];
         names
             .iter()
             .filter(|(own, _)| self.0 & own.0 != 0)
