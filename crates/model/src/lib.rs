@@ -11,6 +11,7 @@ pub mod hints;
 pub mod inspection_rule;
 pub mod node;
 pub mod port;
+pub mod python;
 pub mod runbook;
 pub mod secret;
 pub mod state;
