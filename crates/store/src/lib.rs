@@ -19,6 +19,7 @@ pub mod record;
 mod runbook;
 mod seal;
 mod select;
+mod shard;
 mod writer;
 
 pub use claim::Claim;
