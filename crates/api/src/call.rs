@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::limits::{CLAIM_TIME, LOCK_PAUSE, LOCK_TRIES};
 use axum::body::Bytes;
 use axum::http::StatusCode;
+use conductor::RequestError;
 use jiff::Timestamp;
 use model::node::Node;
 use model::version::Microversion;
@@ -117,6 +118,23 @@ impl Call {
                 }
                 Err(EditError::Store(error)) => return Err(error.into()),
                 Err(EditError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Has the conductor do something to a node that nobody holds; one that is held for a moment is tried again, as above.
+    pub async fn patiently<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match attempt().await {
+                Err(RequestError::Store(StoreError::Locked { .. })) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                other => return Ok(other?),
             }
         }
     }

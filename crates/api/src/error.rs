@@ -117,7 +117,11 @@ impl From<StoreError> for ApiError {
             )),
             StoreError::Duplicate { what, field, value } => {
                 let field = if *field == "uuid" { "UUID" } else { field };
-                Self::conflict(format!("A {} with {field} {value} already exists.", what.to_lowercase()))
+                let article = if what.starts_with(['A', 'I']) { "An" } else { "A" };
+                Self::conflict(format!(
+                    "{article} {} with {field} {value} already exists.",
+                    what.to_lowercase()
+                ))
             }
             StoreError::InUse { what, ident, parts } => Self::invalid(format!(
                 "Cannot complete the requested action because {} {ident} contains {parts}.",

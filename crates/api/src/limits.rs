@@ -20,6 +20,14 @@ pub const QUOTED_CHARACTERS: usize = 1000;
 pub const DESCRIPTION_CHARACTERS: u32 = 4096;
 /// Traits of a node.
 pub const TRAITS: usize = 50;
+/// Traits of a runbook.
+pub const RUNBOOK_TRAITS: usize = 1000;
+/// Events that one request of the network service may carry.
+pub const EXTERNAL_EVENTS: usize = 256;
+/// Conditions, and actions, of one inspection rule.
+pub const RULE_OPERATIONS: usize = 256;
+/// Candidate nodes, and traits, of one allocation.
+pub const ALLOCATION_WISHES: usize = 10_000;
 /// Steps that one request may carry.
 pub const STEPS: usize = 256;
 /// MAC addresses in a lookup.

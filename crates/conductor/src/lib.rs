@@ -5,6 +5,7 @@
 //! state, and writes outcome and event in one transaction. So the path after a crash and the normal path are one code.
 
 mod agent;
+mod allocation;
 mod boot;
 mod boot_source;
 mod config_drive;
@@ -30,6 +31,7 @@ pub use settings::Settings;
 use bmc::Registry;
 use std::sync::Arc;
 use store::Store;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// The conductor of this process. Cheap to clone.
@@ -42,17 +44,19 @@ struct Inner {
     store: Store,
     settings: Settings,
     bmcs: Arc<Registry>,
+    /// Somebody wants a node.
+    wishes: Notify,
 }
 
 impl Conductor {
     /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
     pub fn new(store: Store, settings: Settings, bmcs: Arc<Registry>) -> Self {
-        Self { inner: Arc::new(Inner { store, settings, bmcs }) }
+        Self { inner: Arc::new(Inner { store, settings, bmcs, wishes: Notify::new() }) }
     }
 
-    /// Moves nodes until `stop`; returns when the visits under way have come to their next record.
+    /// Moves nodes, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next record.
     pub async fn run(&self, stop: CancellationToken) {
-        runner::run(self.clone(), stop).await;
+        tokio::join!(runner::run(self.clone(), stop.clone()), allocation::run(self.clone(), stop));
     }
 
     /// Name of this conductor, as nodes show it.
@@ -66,6 +70,10 @@ impl Conductor {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    pub(crate) fn wishes(&self) -> &Notify {
+        &self.inner.wishes
     }
 
     pub(crate) fn bmcs(&self) -> &Registry {

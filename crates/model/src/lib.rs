@@ -3,13 +3,18 @@
 //! Nothing in here waits, opens a socket, reads a clock or knows SQL. Time and identifiers are passed in.
 
 pub mod agent;
+pub mod allocation;
 pub mod chassis;
+pub mod deploy_template;
 pub mod driver;
 pub mod event;
 pub mod hints;
+pub mod inspection_rule;
 pub mod node;
 pub mod port;
 pub mod portgroup;
+pub mod python;
+pub mod runbook;
 pub mod secret;
 pub mod state;
 pub mod step;

@@ -393,6 +393,26 @@ impl ProvisionState {
         }
     }
 
+    /// May a node that is on its way be changed by its users in this state all the same?
+    pub const fn allows_update(self) -> bool {
+        use ProvisionState as S;
+        matches!(
+            self,
+            S::DeployFailed
+                | S::Inspecting
+                | S::InspectWait
+                | S::InspectFailed
+                | S::CleanFailed
+                | S::Error
+                | S::Verifying
+                | S::AdoptFailed
+                | S::RescueFailed
+                | S::UnrescueFailed
+                | S::ServiceHold
+                | S::ServiceFailed
+        )
+    }
+
     /// May a ramdisk look its node up in this state? (`api.md` §8, without fast track.)
     pub const fn answers_lookup(self) -> bool {
         use ProvisionState as S;

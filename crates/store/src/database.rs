@@ -164,6 +164,7 @@ fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "groups", include_str!("../migrations/0002_groups.sql")),
+    (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

@@ -5,18 +5,23 @@
 //! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
 //! that lost its node can't write to it any more.
 
+mod allocation;
 mod chassis;
 pub mod claim;
 pub mod config_drive;
 mod database;
+mod deploy_template;
 pub mod dhcp_lease;
 pub mod event;
+mod inspection_rule;
 pub mod node;
 mod port;
 mod portgroup;
 pub mod record;
+mod runbook;
 mod seal;
 mod select;
+mod shard;
 mod volume;
 mod writer;
 

@@ -3,7 +3,7 @@
 use crate::claim::Claim;
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
-use crate::{Result, Store, StoreError, chassis, event, micros};
+use crate::{Result, Store, StoreError, allocation, chassis, event, micros};
 use jiff::Timestamp;
 use model::Secret;
 use model::event::LogEvent;
@@ -312,15 +312,14 @@ impl Store {
         E: From<StoreError>,
     {
         let mut tx = self.write().await?;
-        let before = read_guarded(&mut tx, uuid, guard, now).await?;
-        let mut node = before.0;
-        self.unseal(&mut node, before.1)?;
+        let node = self.read_open(&mut tx, uuid, guard, now).await?;
         let mut edit = Edit { node: node.clone(), events: Vec::new() };
         let out = change(&mut edit)?;
         if edit.node != node {
             if edit.node.chassis_uuid != node.chassis_uuid {
                 chassis::require(&mut tx, edit.node.chassis_uuid).await?;
             }
+            allocation::follow(&mut tx, &node, &mut edit.node).await?;
             edit.node.updated_at = Some(now);
             self.write_node(&mut tx, &edit.node).await?;
         }
@@ -334,7 +333,21 @@ impl Store {
         Ok((out, edit.node))
     }
 
-    async fn write_node(&self, tx: &mut Write, node: &Node) -> Result<()> {
+    /// Reads a node with its secrets within a transaction, if the guard lets us.
+    pub(crate) async fn read_open(
+        &self,
+        tx: &mut Write,
+        uuid: Uuid,
+        guard: Guard<'_>,
+        now: Timestamp,
+    ) -> Result<Node> {
+        let (mut node, sealed) = read_guarded(tx, uuid, guard, now).await?;
+        self.unseal(&mut node, sealed)?;
+        Ok(node)
+    }
+
+    /// Writes a node within a transaction.
+    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
         let columns = projected(node);
         let sets: Vec<_> =

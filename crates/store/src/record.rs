@@ -97,6 +97,20 @@ impl Store {
         Ok(())
     }
 
+    /// Changes a record as it is stored now, in one transaction, and returns it as written. If `change` fails, nothing is written.
+    pub async fn edit<R, E>(&self, uuid: Uuid, change: impl FnOnce(&mut R) -> Result<(), E>) -> Result<R, E>
+    where
+        R: Record,
+        E: From<StoreError>,
+    {
+        let mut tx = self.write().await?;
+        let mut record: R = read(&mut tx, uuid).await?;
+        change(&mut record)?;
+        overwrite(&mut tx, &record).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(record)
+    }
+
     /// Forgets a record; [`StoreError::InUse`] while it has [`Record::PARTS`].
     pub async fn delete<R: Record>(&self, uuid: Uuid) -> Result<()> {
         let ident = uuid.to_string();
@@ -113,12 +127,21 @@ impl Store {
         if done.rows_affected() == 0 { Err(missing::<R>(&ident)) } else { Ok(()) }
     }
 
-    /// Reads a record by UUID or, where it has one, by name.
+    /// Forgets every record of a kind.
+    pub async fn delete_all<R: Record>(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM {}", R::TABLE))).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Reads a record by UUID or, where it has one, by name. What reads as a UUID is one: a name that looks like it finds nothing.
     pub async fn get<R: Record>(&self, ident: &str) -> Result<R> {
-        let by_name = if R::IS_NAMED { " OR name = $2" } else { "" };
+        let is_named = R::IS_NAMED && Uuid::try_parse(ident).is_err();
+        let by_name = if is_named { " OR name = $2" } else { "" };
         let sql = format!("SELECT doc FROM {} WHERE uuid = $1{by_name}", R::TABLE);
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(ident.to_ascii_lowercase());
-        if R::IS_NAMED {
+        if is_named {
             query = query.bind(ident.to_owned());
         }
         let row = query.fetch_optional(self.read()).await?.ok_or_else(|| missing::<R>(ident))?;
@@ -143,6 +166,13 @@ impl Store {
         select.page(query.sort, query.direction, query.marker, query.limit.unwrap_or(i64::MAX));
         select.fetch(self.read()).await?.iter().map(decode).collect()
     }
+}
+
+/// Reads a record within a transaction.
+pub(crate) async fn read<R: Record>(tx: &mut Write, uuid: Uuid) -> Result<R> {
+    let sql = format!("SELECT doc FROM {} WHERE uuid = $1", R::TABLE);
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(uuid.to_string()).fetch_optional(&mut **tx).await?;
+    decode(&row.ok_or_else(|| missing::<R>(&uuid.to_string()))?)
 }
 
 /// Inserts a record within a transaction.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use jiff::{SignedDuration, Timestamp};
+use model::allocation::{Allocation, AllocationState};
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
@@ -253,4 +254,111 @@ async fn many_writers_all_get_their_turn() {
     }
     writers.join_all().await;
     assert_eq!(store.node("m1").await.unwrap().node.nudges, 64);
+}
+
+fn wish() -> Allocation {
+    let mut wish = Allocation::new(Uuid::new_v4(), Timestamp::now());
+    wish.traits = vec!["CUSTOM_X".to_owned()];
+    wish
+}
+
+fn unless_taken(_: &Allocation, node: &Node) -> Result<(), StoreError> {
+    match &node.instance_uuid {
+        None => Ok(()),
+        Some(_) => Err(StoreError::Locked { node: node.label(), holder: "an instance".to_owned() }),
+    }
+}
+
+#[tokio::test]
+async fn two_allocations_never_get_one_node() {
+    let (_dir, store) = site().await;
+    let node = node("m1");
+    store.create_node(&node, &[]).await.unwrap();
+    let wishes: Vec<_> = (0..32).map(|_| wish()).collect();
+    for wish in &wishes {
+        store.create(wish).await.unwrap();
+    }
+    let mut tries = tokio::task::JoinSet::new();
+    for wish in wishes.clone() {
+        let (store, node) = (store.clone(), node.uuid);
+        // Whoever is second by the program's own check, or by the table's where it has none.
+        let blind = wish.uuid.as_u128() % 2 == 0;
+        tries.spawn(async move {
+            let fits = |wish: &Allocation, node: &Node| if blind { Ok(()) } else { unless_taken(wish, node) };
+            store.allocate(wish.uuid, node, Timestamp::now(), fits).await
+        });
+    }
+    let outcomes: Vec<Result<_, StoreError>> = tries.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let all: Vec<Allocation> = store.list(&Query::default()).await.unwrap();
+    let active: Vec<_> = all.iter().filter(|one| one.state == AllocationState::Active).collect();
+    assert_eq!(active.len(), 1);
+    assert_eq!(active[0].node_uuid, Some(node.uuid));
+    let stored = store.node("m1").await.unwrap().node;
+    assert_eq!(stored.allocation_uuid, Some(active[0].uuid));
+    assert_eq!(stored.instance_uuid, Some(active[0].uuid.to_string()));
+    assert_eq!(stored.instance_info["traits"], serde_json::json!(["CUSTOM_X"]));
+    // One that has its node, or is gone, takes no other.
+    let spare = self::node("m2");
+    store.create_node(&spare, &[]).await.unwrap();
+    for uuid in [active[0].uuid, Uuid::new_v4()] {
+        let again = store.allocate(uuid, spare.uuid, Timestamp::now(), unless_taken).await.unwrap();
+        assert!(again.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_allocation_goes_with_its_nodes_instance_and_with_its_node() {
+    let (_dir, store) = site().await;
+    let node = node("m1");
+    store.create_node(&node, &[]).await.unwrap();
+    let allocated = async || {
+        let wish = wish();
+        store.create(&wish).await.unwrap();
+        let (wish, _) =
+            store.allocate(wish.uuid, node.uuid, Timestamp::now(), unless_taken).await.unwrap().unwrap();
+        wish.uuid.to_string()
+    };
+    let is_gone = async |uuid: &str| {
+        matches!(store.get::<Allocation>(uuid).await, Err(StoreError::NotFound { what: "Allocation", .. }))
+    };
+    // The instance is taken off.
+    let first = allocated().await;
+    let (_, edited) = store
+        .edit_node(node.uuid, Guard::Free, Timestamp::now(), |edit| {
+            edit.node.instance_uuid = None;
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(edited.allocation_uuid, None);
+    assert!(is_gone(&first).await);
+    // The allocation is deleted; a refusal leaves all as it was.
+    let second: Uuid = allocated().await.parse().unwrap();
+    let refuse = |_: &Allocation, node: &Node| {
+        Err(StoreError::Locked { node: node.label(), holder: "its state".to_owned() })
+    };
+    assert!(store.delete_allocation(second, Timestamp::now(), refuse).await.is_err());
+    assert!(!is_gone(&second.to_string()).await);
+    store.delete_allocation(second, Timestamp::now(), |_, _| Ok::<_, StoreError>(())).await.unwrap();
+    assert!(is_gone(&second.to_string()).await);
+    let freed = store.node("m1").await.unwrap().node;
+    assert_eq!((freed.instance_uuid, freed.allocation_uuid), (None, None));
+    // The node is deleted.
+    let third = allocated().await;
+    store.delete_node(node.uuid, Timestamp::now(), |_| Ok::<_, StoreError>(())).await.unwrap();
+    assert!(is_gone(&third).await);
+}
+
+#[tokio::test]
+async fn a_name_that_looks_like_a_uuid_finds_nothing() {
+    let (_dir, store) = site().await;
+    let (mut first, mut second) = (wish(), wish());
+    first.name = Some(second.uuid.to_string());
+    second.name = Some("second".to_owned());
+    store.create(&first).await.unwrap();
+    store.create(&second).await.unwrap();
+    let found: Allocation = store.get(&second.uuid.to_string()).await.unwrap();
+    assert_eq!(found, second);
+    assert_eq!(store.get::<Allocation>("second").await.unwrap(), second);
 }

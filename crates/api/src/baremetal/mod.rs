@@ -2,15 +2,20 @@
 //!
 //! To add an endpoint: write `async fn(Call) -> Result<Reply, ApiError>` in its resource's file, a row in that file's `ROUTES`, and the file's line below.
 
+mod allocation_create;
+mod allocations;
 mod boot_device;
 mod chassis;
 mod collection;
 mod conductors;
 mod console;
+mod deploy_templates;
 mod discovery;
 mod drivers;
 mod events;
+mod external_events;
 mod fields;
+mod inspection_rules;
 mod maintenance;
 mod node_create;
 mod node_fields;
@@ -31,8 +36,13 @@ mod power;
 mod provision;
 mod query_schema;
 mod ramdisk;
+mod records;
+mod runbook_traits;
+mod runbooks;
 pub mod schema;
+mod shards;
 mod states;
+mod steps;
 mod traits;
 mod validate;
 mod vifs;
@@ -73,6 +83,14 @@ const ROUTES: &[&[Route]] = &[
     drivers::ROUTES,
     conductors::ROUTES,
     events::ROUTES,
+    allocations::ROUTES,
+    allocation_create::ROUTES,
+    deploy_templates::ROUTES,
+    runbooks::ROUTES,
+    runbook_traits::ROUTES,
+    inspection_rules::ROUTES,
+    shards::ROUTES,
+    external_events::ROUTES,
 ];
 
 #[cfg(test)]

@@ -68,22 +68,6 @@ const PATCHABLE: &[&str] = &[
     "firmware_interface",
 ];
 
-/// States in which a node that is on its way may be changed all the same.
-const UPDATE_ALLOWED: &[S] = &[
-    S::DeployFailed,
-    S::Inspecting,
-    S::InspectWait,
-    S::InspectFailed,
-    S::CleanFailed,
-    S::Error,
-    S::Verifying,
-    S::AdoptFailed,
-    S::RescueFailed,
-    S::UnrescueFailed,
-    S::ServiceHold,
-    S::ServiceFailed,
-];
-
 /// States in which interfaces and resource class may be changed.
 const REFIT_ALLOWED: &[S] = &[S::Enroll, S::Inspecting, S::InspectWait, S::Manageable, S::Available];
 
@@ -199,7 +183,7 @@ fn check_state(
     if node.maintenance && frees_instance {
         return Ok(());
     }
-    if node.target_provision_state.is_some() && !UPDATE_ALLOWED.contains(&node.provision_state) {
+    if node.target_provision_state.is_some() && !node.provision_state.allows_update() {
         return Err(ApiError::conflict(format!(
             "Node {ident} can not be updated while a state transition is in progress."
         )));
@@ -345,6 +329,18 @@ fn check_change(before: &Node, after: &mut Node, version: Microversion, ident: &
         && was != new
     {
         return Err(ApiError::conflict(format!("Node {uuid} is associated with instance {was}.")));
+    }
+    if before.allocation_uuid.is_some()
+        && before.instance_uuid.is_some()
+        && after.instance_uuid.is_none()
+        && !before.maintenance
+        && !REFIT_ALLOWED.contains(&state)
+    {
+        return Err(ApiError::conflict(format!(
+            "Node {uuid} with an allocation can not have instance_uuid removed unless it is in one of allowed ({}) states or in \
+             maintenance mode. Current state is '{state}'.",
+            refit_states()
+        )));
     }
     if before.resource_class != after.resource_class
         && before.resource_class.is_some()

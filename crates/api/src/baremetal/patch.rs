@@ -58,6 +58,19 @@ pub fn read(body: Value, version: Microversion) -> Result<Vec<Operation>, ApiErr
     items.into_iter().map(|item| operation(item, version).map_err(refuse)).collect()
 }
 
+/// Reads and checks the body of a PATCH that may change these attributes only.
+pub fn read_for(body: Value, version: Microversion, patchable: &[&str]) -> Result<Vec<Operation>, ApiError> {
+    let operations = read(body, version)?;
+    match operations.iter().find(|operation| !patchable.contains(&operation.root())) {
+        None => Ok(operations),
+        Some(other) => Err(ApiError::invalid(format!(
+            "Cannot patch {}. Only the following can be updated: {}",
+            other.path,
+            patchable.join(", ")
+        ))),
+    }
+}
+
 fn operation(item: Value, version: Microversion) -> Result<Operation, String> {
     let Value::Object(map) = &item else {
         return Err(format!("{} is not of type 'object'", repr(&item)));

@@ -3,6 +3,7 @@
 //! Here is what depends on the microversion and on the body's form. What depends on the node (protection, maintenance, validation,
 //! the config drive) is the conductor's; only the state table is looked at before, since its refusal goes first by contract.
 
+use super::steps::{DEPLOY_STEP, USER_STEP, read_step};
 use crate::args::Args;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -288,10 +289,10 @@ impl StepLists {
 
     /// The steps of the verb, parsed.
     fn steps(self, verb: Event, disallowed: &[String]) -> Result<Option<Vec<Step>>, ApiError> {
-        let (kind, list, required) = match verb {
-            Event::Clean => ("clean", self.clean, true),
-            Event::Service => ("service", self.service, true),
-            _ => ("deploy", self.deploy, false),
+        let (kind, list, required, shape) = match verb {
+            Event::Clean => ("clean", self.clean, true, &USER_STEP),
+            Event::Service => ("service", self.service, true, &USER_STEP),
+            _ => ("deploy", self.deploy, false, &DEPLOY_STEP),
         };
         let Some(list) = list else {
             return if required {
@@ -304,7 +305,7 @@ impl StepLists {
         };
         let mut steps = Vec::with_capacity(list.len());
         for item in list {
-            let step = read_step(item, kind)
+            let (step, _) = read_step(&item, shape)
                 .map_err(|reason| ApiError::invalid(format!("Invalid {kind}_steps: {reason}")))?;
             if disallowed.contains(&step.full_name()) {
                 return Err(ApiError::invalid(format!(
@@ -318,103 +319,10 @@ impl StepLists {
     }
 }
 
-/// Interfaces that have steps.
-const STEP_INTERFACES: &[&str] = &["vendor", "power", "management", "firmware", "deploy", "bios", "raid"];
-
-/// Reads one step; the error is what is wrong with it.
-fn read_step(item: Value, kind: &str) -> Result<Step, String> {
-    let Value::Object(mut map) = item else {
-        return Err(format!("{} is not of type 'object'", repr(&item)));
-    };
-    let required: &[&str] =
-        if kind == "deploy" { &["interface", "step", "args", "priority"] } else { &["interface", "step"] };
-    if let Some(missing) = required.iter().find(|key| !map.contains_key(**key)) {
-        return Err(format!("'{missing}' is a required property"));
-    }
-    let known: &[&str] = if kind == "deploy" {
-        required
-    } else {
-        &["interface", "step", "args", "order", "execute_on_child_nodes", "limit_child_node_execution"]
-    };
-    if let Some(key) = map.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(format!("Additional properties are not allowed ({} was unexpected)", repr_text(key)));
-    }
-    let interface = match map.get("interface") {
-        Some(Value::String(name)) if STEP_INTERFACES.contains(&name.as_str()) => name.clone(),
-        other => {
-            return Err(format!(
-                "{} is not one of ['{}']",
-                repr(other.unwrap_or(&Value::Null)),
-                STEP_INTERFACES.join("', '")
-            ));
-        }
-    };
-    let step = match map.get("step") {
-        Some(Value::String(name)) if !name.is_empty() => name.clone(),
-        Some(Value::String(_)) => return Err("'' should be non-empty".to_owned()),
-        other => return Err(format!("{} is not of type 'string'", repr(other.unwrap_or(&Value::Null)))),
-    };
-    let args = match map.remove("args") {
-        None => Map::new(),
-        Some(Value::Object(args)) => args,
-        Some(other) => return Err(format!("{} is not of type 'object'", repr(&other))),
-    };
-    if map.get("execute_on_child_nodes").is_some_and(|value| value != &Value::Bool(false)) {
-        return Err(format!(
-            "step {} asks for execute_on_child_nodes, which this version of Billet does not do; send the steps to each child",
-            repr_text(&step)
-        ));
-    }
-    let priority = match map.get("priority") {
-        None => 0,
-        Some(value) => {
-            number(value).ok_or_else(|| format!("{} is not a priority of 0 or more", repr(value)))?
-        }
-    };
-    if let Some(order) = map.get("order")
-        && number(order).is_none()
-    {
-        return Err(format!("{} is not an order of 0 or more", repr(order)));
-    }
-    let mut parsed = Step::core(&interface, &step, priority);
-    parsed.args = args;
-    Ok(parsed)
-}
-
-/// An integer of 0 or more, also as digits in a text.
-fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64().filter(|number| *number >= 0),
-        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn steps_are_checked_by_kind() {
-        let good = json!({"interface": "deploy", "step": "erase_devices_metadata", "args": {"x": 1}});
-        assert_eq!(read_step(good.clone(), "clean").unwrap().full_name(), "deploy.erase_devices_metadata");
-        assert_eq!(read_step(good, "deploy").unwrap_err(), "'priority' is a required property");
-        let deploy = json!({"interface": "raid", "step": "x", "args": {}, "priority": "80"});
-        assert_eq!(read_step(deploy, "deploy").unwrap().priority, 80);
-        for bad in [
-            json!("x"),
-            json!({"interface": "deploy"}),
-            json!({"interface": "network", "step": "x"}),
-            json!({"interface": "deploy", "step": ""}),
-            json!({"interface": "deploy", "step": 1}),
-            json!({"interface": "deploy", "step": "x", "args": []}),
-            json!({"interface": "deploy", "step": "x", "extra": 1}),
-            json!({"interface": "deploy", "step": "x", "order": -1}),
-        ] {
-            assert!(read_step(bad.clone(), "clean").is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn config_drives_follow_the_microversion() {

@@ -1,6 +1,6 @@
 //! `/v1/nodes/{node}/traits`
 
-use super::schema::check_keys;
+use super::schema::{check_keys, refusal};
 use crate::args::object;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -39,9 +39,12 @@ pub const ROUTES: &[Route] = &[
 /// The names of os-traits, one a line, sorted.
 const STANDARD: &str = include_str!("standard_traits.txt");
 
+/// Characters of a trait's name.
+const TRAIT_CHARACTERS: usize = 255;
+
 /// Is it a standard trait, or `CUSTOM_` and capitals, digits, underscores?
 pub fn is_trait(name: &str) -> bool {
-    if name.is_empty() || name.len() > 255 {
+    if name.is_empty() || name.len() > TRAIT_CHARACTERS {
         return false;
     }
     if let Some(rest) = name.strip_prefix("CUSTOM_") {
@@ -51,15 +54,21 @@ pub fn is_trait(name: &str) -> bool {
     STANDARD.lines().any(|line| line == name)
 }
 
-fn check_trait(what: &str, name: &str) -> Result<(), ApiError> {
+/// Refuses what is no trait; `what` is what the schema is for.
+pub fn check_trait(what: &str, name: &str) -> Result<(), ApiError> {
     if is_trait(name) {
         return Ok(());
     }
     let shown = repr_text(name);
-    Err(ApiError::invalid(format!(
-        "Schema error for {what}: {shown} is not valid under any of the given schemas. Possible root cause: {shown} does not \
-         match '^CUSTOM_[A-Z0-9_]+$'"
-    )))
+    let fault = if name.chars().count() > TRAIT_CHARACTERS {
+        format!("{shown} is too long")
+    } else {
+        format!(
+            "{shown} is not valid under any of the given schemas. Possible root cause: {shown} does not match \
+             '^CUSTOM_[A-Z0-9_]+$'"
+        )
+    };
+    Err(refusal(what, &fault))
 }
 
 /// `GET …/traits`

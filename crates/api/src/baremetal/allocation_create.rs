@@ -1,0 +1,134 @@
+//! `POST /v1/allocations`: a wish for a node, or the record of one that is deployed already (a backfill).
+
+use super::allocations::{check_name, name_in, shown};
+use super::fields::Chosen;
+use super::schema::{
+    ARRAY, BAG, NULL, Property, STRING, TEXT, check, check_keys, limited, property, refusal,
+};
+use super::traits::check_trait;
+use crate::args::{is_logical_name, object, parse_uuid, uuid};
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::handler;
+use crate::limits::ALLOCATION_WISHES;
+use crate::route::Verb::Post;
+use crate::route::{Route, Takes};
+use crate::wording::{display, repr_text};
+use axum::http::StatusCode;
+use model::allocation::Allocation;
+use model::node::Node;
+use model::version as v;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] =
+    &[Route::new(Post, "/v1/allocations", "baremetal:allocation:create", handler!(create))
+        .query(&[])
+        .takes(Takes::Object(PROPERTIES, &[]))
+        .since(v::ALLOCATIONS)
+        .below(StatusCode::METHOD_NOT_ALLOWED)
+        .success(StatusCode::CREATED)];
+
+const TEXTS: Property = property("", STRING);
+
+const PROPERTIES: &[Property] = &[
+    limited("candidate_nodes", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    property("extra", BAG),
+    property("name", TEXT),
+    property("owner", TEXT).since(v::ALLOCATION_OWNER),
+    limited("resource_class", TEXT, 0, 80),
+    limited("traits", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    property("uuid", TEXT),
+    property("node", TEXT).since(v::ALLOCATION_BACKFILL),
+];
+
+/// `POST /v1/allocations`
+pub async fn create(call: Call) -> Result<Reply, ApiError> {
+    let body = object("", call.json()?)?;
+    if !call.version.has(v::ALLOCATION_BACKFILL) {
+        let older: Vec<_> =
+            PROPERTIES.iter().map(|property| property.name).filter(|name| *name != "node").collect();
+        check_keys("", &body, &older)?;
+    }
+    check("", &body, PROPERTIES, &[])?;
+    texts(&body, "traits").try_for_each(|name| check_trait("", name))?;
+    texts(&body, "candidate_nodes").try_for_each(check_ident)?;
+    if body.contains_key("owner") && !call.version.has(v::ALLOCATION_OWNER) {
+        return Err(ApiError::not_acceptable());
+    }
+    check_name("create", body.get("name").unwrap_or(&Value::Null))?;
+    let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let own =
+        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
+    let node = match text("node") {
+        Some(ident) => Some(call.find_node(ident).await.map_err(ApiError::in_body)?.node),
+        None => None,
+    };
+    let resource_class = match (text("resource_class"), &node) {
+        (Some(class), _) => Some(class.to_owned()),
+        (None, Some(node)) => node.resource_class.clone(),
+        (None, None) => {
+            return Err(ApiError::invalid("The resource_class field is mandatory when not backfilling"));
+        }
+    };
+    let uuid = own.or_else(|| node.as_ref().and_then(instance_of)).unwrap_or_else(Uuid::new_v4);
+    let allocation = Allocation {
+        name: name_in(&body),
+        resource_class,
+        traits: texts(&body, "traits").map(str::to_owned).collect(),
+        candidate_nodes: candidates(&call, texts(&body, "candidate_nodes")).await?,
+        extra: body.get("extra").and_then(Value::as_object).cloned().unwrap_or_default(),
+        owner: body.get("owner").and_then(Value::as_str).map(str::to_owned),
+        ..Allocation::new(uuid, call.now())
+    };
+    let conductor = &call.state.conductor;
+    let allocation = match node {
+        Some(node) => call.patiently(|| conductor.backfill_allocation(allocation.clone(), node.uuid)).await?,
+        None => {
+            conductor.create_allocation(&allocation).await?;
+            allocation
+        }
+    };
+    let location = call.url(&format!("allocations/{}", allocation.uuid));
+    Ok(Reply::json(&shown(&call, &allocation, &Chosen::All))?.at(location))
+}
+
+/// What a backfill without a UUID takes for one: that of the instance.
+fn instance_of(node: &Node) -> Option<Uuid> {
+    node.instance_uuid.as_deref().and_then(parse_uuid)
+}
+
+/// The texts of a checked list.
+fn texts<'a>(body: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a str> {
+    body.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn check_ident(ident: &str) -> Result<(), ApiError> {
+    if parse_uuid(ident).is_some() || is_logical_name(ident) {
+        return Ok(());
+    }
+    let ident = repr_text(ident);
+    Err(refusal(
+        "",
+        &format!(
+            "{ident} is not valid under any of the given schemas. Possible root cause: {ident} is not a 'uuid'"
+        ),
+    ))
+}
+
+/// The nodes of these names and UUIDs, in their order.
+async fn candidates(call: &Call, idents: impl Iterator<Item = &str>) -> Result<Vec<Uuid>, ApiError> {
+    let (mut nodes, mut missing) = (Vec::new(), Vec::new());
+    for ident in idents {
+        match call.find_node(ident).await {
+            Ok(row) => nodes.push(row.node.uuid),
+            Err(error) if error.status == StatusCode::NOT_FOUND => missing.push(ident),
+            Err(error) => return Err(error),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(nodes);
+    }
+    Err(ApiError::invalid(format!("Nodes cannot be found: {}", display(&missing.join(", ").into()))))
+}

@@ -1,0 +1,88 @@
+//! `POST /v1/events`: what the network service tells. Nothing depends on it; a port's events are written into its node's log.
+
+use super::schema::{ARRAY, OBJECT, Property, STRING, TEXT, check, limited, property, refusal};
+use crate::args::{normal_mac, object, parse_uuid};
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::handler;
+use crate::limits::EXTERNAL_EVENTS;
+use crate::route::Verb::Post;
+use crate::route::{Route, Takes};
+use crate::wording::repr;
+use axum::http::StatusCode;
+use model::event::{EventKind, LogEvent};
+use model::version as v;
+use serde_json::Value;
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[Route::new(Post, "/v1/events", "baremetal:events:post", handler!(receive))
+    .query(&[])
+    .takes(Takes::Object(PROPERTIES, &["events"]))
+    .since(v::EVENTS)
+    .success(StatusCode::NO_CONTENT)];
+
+const PROPERTIES: &[Property] = &[limited("events", ARRAY, 1, EXTERNAL_EVENTS).items(&EVENT)];
+
+const EVENT: Property = property("", OBJECT).keys(
+    &[
+        property("event", STRING).one_of(&[
+            "network.bind_port",
+            "network.unbind_port",
+            "network.delete_port",
+        ]),
+        property("port_id", STRING).format("uuid"),
+        property("mac_address", STRING).format("mac-address"),
+        property("status", STRING),
+        property("device_id", TEXT).format("uuid"),
+        property("binding:host_id", TEXT).format("uuid"),
+        property("binding:vnic_type", TEXT),
+    ],
+    &["event", "port_id", "mac_address", "status"],
+);
+
+/// `POST /v1/events {events: […]}`
+pub async fn receive(call: Call) -> Result<Reply, ApiError> {
+    let body = object("", call.json()?)?;
+    check("", &body, PROPERTIES, &["events"])?;
+    let events = body["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for event in events {
+        for (key, format, fits) in [
+            ("port_id", "uuid", is_uuid as fn(&str) -> bool),
+            ("device_id", "uuid", is_uuid),
+            ("binding:host_id", "uuid", is_uuid),
+            ("mac_address", "mac-address", is_mac),
+        ] {
+            if let Some(Value::String(text)) = event.get(key)
+                && !fits(text)
+            {
+                return Err(refusal("", &format!("{} is not a '{format}'", repr(&event[key]))));
+            }
+        }
+    }
+    for event in events {
+        record(&call, event).await?;
+    }
+    Ok(Reply::empty())
+}
+
+fn is_uuid(text: &str) -> bool {
+    parse_uuid(text).is_some()
+}
+
+fn is_mac(text: &str) -> bool {
+    normal_mac(text).is_some()
+}
+
+/// Writes an event into the log of the node that has the port's MAC address; a stranger's is forgotten.
+async fn record(call: &Call, event: &Value) -> Result<(), ApiError> {
+    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+    let addresses: Vec<String> = normal_mac(text("mac_address")).into_iter().collect();
+    let Some(port) = call.state.store.port_by_addresses(&addresses).await? else { return Ok(()) };
+    let status: String = text("status").chars().take(STATUS_CHARACTERS).collect();
+    let detail = format!("VIF {} at {}: {status}", text("port_id"), port.address);
+    let log = LogEvent::new(Some(port.node_uuid), call.now(), EventKind::Request, text("event"), detail);
+    Ok(call.state.store.record(&[log]).await?)
+}
+
+/// Characters of an event's status that are kept.
+const STATUS_CHARACTERS: usize = 80;

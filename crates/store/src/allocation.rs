@@ -1,0 +1,150 @@
+//! Allocations: the wish and the node are written together, and go together.
+
+use crate::node::Guard;
+use crate::record::{self, Record};
+use crate::select::Column;
+use crate::writer::Write;
+use crate::{Result, Store, StoreError, event};
+use jiff::Timestamp;
+use model::allocation::{Allocation, AllocationState};
+use model::event::{EventKind, LogEvent};
+use model::node::Node;
+use uuid::Uuid;
+
+impl Record for Allocation {
+    const TABLE: &'static str = "allocations";
+    const WHAT: &'static str = "Allocation";
+    const IS_NAMED: bool = true;
+    const SORT_COLUMNS: &'static [(&'static str, &'static str)] = &[
+        ("id", "id"),
+        ("uuid", "uuid"),
+        ("name", "name"),
+        ("state", "state"),
+        ("resource_class", "resource_class"),
+        ("owner", "owner"),
+        ("last_error", "last_error"),
+        ("created_at", "created_us"),
+        ("updated_at", "updated_us"),
+    ];
+
+    fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    fn columns(&self) -> Vec<(&'static str, Column)> {
+        vec![
+            ("name", Column::text(self.name.as_deref())),
+            ("node_uuid", Column::id(self.node_uuid)),
+            ("state", Column::text(Some(self.state.as_str()))),
+            ("resource_class", Column::text(self.resource_class.as_deref())),
+            ("owner", Column::text(self.owner.as_deref())),
+            ("last_error", Column::text(self.last_error.as_deref())),
+            ("created_us", Column::time(Some(self.created_at))),
+            ("updated_us", Column::time(self.updated_at)),
+        ]
+    }
+
+    fn parent(&self) -> (&'static str, String) {
+        ("Node", self.node_uuid.map(|uuid| uuid.to_string()).unwrap_or_default())
+    }
+}
+
+impl Store {
+    /// Gives a node that nobody holds to an allocation that still looks for one, if `fits` agrees: both are written in one
+    /// transaction. Out come both as written; `None` where the allocation needs no node any more.
+    pub async fn allocate<E: From<StoreError>>(
+        &self,
+        allocation: Uuid,
+        node: Uuid,
+        now: Timestamp,
+        fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
+    ) -> Result<Option<(Allocation, Node)>, E> {
+        let mut tx = self.write().await?;
+        let mut allocation = match record::read::<Allocation>(&mut tx, allocation).await {
+            Ok(allocation) if allocation.state == AllocationState::Allocating => allocation,
+            Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let node = self.take(&mut tx, &mut allocation, node, now, fits).await?;
+        record::overwrite(&mut tx, &allocation).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(Some((allocation, node)))
+    }
+
+    /// Stores an allocation together with the node that it is for, if `fits` agrees.
+    pub async fn backfill<E: From<StoreError>>(
+        &self,
+        mut allocation: Allocation,
+        node: Uuid,
+        now: Timestamp,
+        fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
+    ) -> Result<Allocation, E> {
+        let mut tx = self.write().await?;
+        self.take(&mut tx, &mut allocation, node, now, fits).await?;
+        record::insert(&mut tx, &allocation).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(allocation)
+    }
+
+    async fn take<E: From<StoreError>>(
+        &self,
+        tx: &mut Write,
+        allocation: &mut Allocation,
+        node: Uuid,
+        now: Timestamp,
+        fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
+    ) -> Result<Node, E> {
+        let mut node = self.read_open(tx, node, Guard::Free, now).await?;
+        fits(allocation, &node)?;
+        allocation.take(&mut node, now);
+        node.updated_at = Some(now);
+        self.write_node(tx, &node).await?;
+        let detail = format!("by allocation {}", allocation.uuid);
+        let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
+        event::insert(tx, &event).await?;
+        Ok(node)
+    }
+
+    /// Forgets an allocation, if `allow` agrees with its node's state, and frees the node in the same transaction. A node that is
+    /// held is not touched: [`StoreError::Locked`].
+    pub async fn delete_allocation<E: From<StoreError>>(
+        &self,
+        uuid: Uuid,
+        now: Timestamp,
+        allow: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut tx = self.write().await?;
+        let allocation: Allocation = record::read(&mut tx, uuid).await?;
+        if let Some(node) = allocation.node_uuid {
+            let mut node = self.read_open(&mut tx, node, Guard::Free, now).await?;
+            allow(&allocation, &node)?;
+            node.instance_uuid = None;
+            node.allocation_uuid = None;
+            node.updated_at = Some(now);
+            self.write_node(&mut tx, &node).await?;
+            let detail = format!("allocation {uuid} is gone");
+            event::insert(
+                &mut tx,
+                &LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail),
+            )
+            .await?;
+        }
+        delete(&mut tx, uuid).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(())
+    }
+}
+
+/// An allocation lasts as long as its node carries its instance: where a change of the node ends that, its row goes too.
+pub(crate) async fn follow(tx: &mut Write, before: &Node, after: &mut Node) -> Result<()> {
+    let Some(allocation) = before.allocation_uuid else { return Ok(()) };
+    if after.instance_uuid.is_none() {
+        after.allocation_uuid = None;
+    }
+    if after.allocation_uuid == Some(allocation) { Ok(()) } else { delete(tx, allocation).await }
+}
+
+async fn delete(tx: &mut Write, uuid: Uuid) -> Result<()> {
+    sqlx::query("DELETE FROM allocations WHERE uuid = $1").bind(uuid.to_string()).execute(&mut **tx).await?;
+    Ok(())
+}
