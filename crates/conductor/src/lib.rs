@@ -7,8 +7,11 @@
 mod agent;
 mod boot;
 mod boot_source;
+mod claim;
 mod config_drive;
+mod errand;
 mod hardware;
+mod history;
 mod image;
 mod lookup;
 mod outcome;
@@ -24,6 +27,7 @@ mod visit;
 mod wording;
 
 pub use boot_source::{NodeBootSource, StoredLeases};
+pub use claim::{LOCK_PAUSE, LOCK_TRIES};
 pub use request::*;
 pub use settings::Settings;
 

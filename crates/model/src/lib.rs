@@ -3,14 +3,21 @@
 //! Nothing in here waits, opens a socket, reads a clock or knows SQL. Time and identifiers are passed in.
 
 pub mod agent;
+pub mod bios;
 pub mod driver;
+pub mod errand;
 pub mod event;
+pub mod firmware;
 pub mod hints;
+pub mod history;
 pub mod node;
 pub mod port;
+pub mod raid;
 pub mod secret;
 pub mod state;
 pub mod step;
+pub mod vendor;
 pub mod version;
+pub mod wording;
 
 pub use secret::Secret;

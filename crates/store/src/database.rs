@@ -161,7 +161,10 @@ fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
 }
 
 /// The numbered migrations, forward only. `{id}` and `{bytes}` stand for the dialect's self-numbering key and byte string.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
+];
 
 /// The migrations in SQLite's dialect.
 fn migrations() -> Migrator {

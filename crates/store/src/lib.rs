@@ -10,6 +10,8 @@ pub mod config_drive;
 mod database;
 pub mod dhcp_lease;
 pub mod event;
+mod hardware;
+mod history;
 pub mod node;
 mod port;
 pub mod record;

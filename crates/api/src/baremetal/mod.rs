@@ -2,30 +2,38 @@
 //!
 //! To add an endpoint: write `async fn(Call) -> Result<Reply, ApiError>` in its resource's file, a row in that file's `ROUTES`, and the file's line below.
 
+mod bios;
 mod boot_device;
+mod boot_mode;
 mod conductors;
 mod console;
 mod discovery;
 mod drivers;
 mod events;
 mod fields;
+mod firmware;
+mod history;
+mod indicators;
 mod maintenance;
 mod node_create;
 mod node_fields;
 mod node_list;
 mod node_patch;
 mod nodes;
+mod passthru;
 mod patch;
 mod port_fields;
 mod ports;
 mod power;
 mod provision;
+mod raid;
 mod ramdisk;
 pub mod schema;
 mod states;
 mod traits;
 mod validate;
 mod vifs;
+mod vmedia;
 
 use crate::route::{Route, Table};
 
@@ -47,6 +55,14 @@ const ROUTES: &[&[Route]] = &[
     provision::ROUTES,
     console::ROUTES,
     boot_device::ROUTES,
+    boot_mode::ROUTES,
+    raid::ROUTES,
+    indicators::ROUTES,
+    passthru::ROUTES,
+    bios::ROUTES,
+    firmware::ROUTES,
+    history::ROUTES,
+    vmedia::ROUTES,
     traits::ROUTES,
     vifs::ROUTES,
     ports::ROUTES,
