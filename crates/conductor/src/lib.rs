@@ -8,8 +8,11 @@ mod agent;
 mod allocation;
 mod boot;
 mod boot_source;
+mod claim;
 mod config_drive;
+mod errand;
 mod hardware;
+mod history;
 mod image;
 mod lookup;
 mod outcome;
@@ -25,6 +28,7 @@ mod visit;
 mod wording;
 
 pub use boot_source::{NodeBootSource, StoredLeases};
+pub use claim::{LOCK_PAUSE, LOCK_TRIES};
 pub use request::*;
 pub use settings::Settings;
 

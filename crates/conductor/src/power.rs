@@ -1,5 +1,6 @@
 //! Power: bringing a machine to a state and proving that it is there; changes that users ask for.
 
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use bmc::PowerAction;
@@ -89,6 +90,7 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
         Err(error) => Some(format!("Failed to change power state to '{target}': {error}")),
     };
     let now = visit.now();
+    let conductor = visit.conductor;
     visit
         .edit(|edit| {
             let name = format!("requested {target}");
@@ -102,6 +104,9 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
             .until(now);
             event.ok = error.is_none();
             edit.events.push(event);
+            if let Some(text) = &error {
+                edit.history.push(history::error(conductor, &edit.node, "UNKNOWN", text, now));
+            }
             edit.node.target_power_state = None;
             edit.node.power_timeout_seconds = None;
             edit.node.last_error = error;
@@ -110,7 +115,8 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
     Ok(Outcome::Again)
 }
 
-async fn reboot(
+/// Switches the machine off by `off` and on again, or resets it where it may not be switched off.
+pub async fn reboot(
     visit: &mut Visit<'_>,
     off: PowerAction,
     doing: &'static str,

@@ -3,6 +3,7 @@
 use crate::Conductor;
 use crate::config_drive;
 use crate::hardware;
+use crate::history;
 use crate::image;
 use crate::request::{PowerRequest, ProvisionRequest, RequestError};
 use crate::runner;
@@ -46,7 +47,15 @@ impl Conductor {
                     edit.node.instance_info.remove("configdrive");
                 }
                 let uefi = hardware::wants_uefi(&edit.node, settings.uefi_by_default);
-                apply(edit, &request, uefi, now)
+                let before = edit.node.provision_state;
+                apply(edit, &request, uefi, now)?;
+                if request.verb == Event::Abort
+                    && edit.node.provision_state != before
+                    && let Some(text) = &edit.node.last_error
+                {
+                    edit.history.push(history::aborted(self, &edit.node, text, now));
+                }
+                Ok::<_, RequestError>(())
             })
             .await?;
         Ok(())

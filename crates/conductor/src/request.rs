@@ -51,6 +51,30 @@ pub struct BootDevice {
     pub persistent: Option<bool>,
 }
 
+/// One row of `GET …/management/indicators`: an LED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indicator {
+    /// What it is on: `chassis`, `system`, `disk`, `power`, `nic`.
+    pub component: &'static str,
+    /// Its name on that component.
+    pub name: &'static str,
+    /// Can't be set.
+    pub read_only: bool,
+    /// States that it can have: `on`, `off`, `blinking`.
+    pub states: &'static [&'static str],
+}
+
+/// One row of `GET …/vmedia`: a virtual drive.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct VirtualMedia {
+    /// What is in it.
+    pub image: Option<String>,
+    /// Something is in it.
+    pub inserted: bool,
+    /// What it takes, in Redfish's words.
+    pub media_types: Vec<String>,
+}
+
 /// `GET /v1/lookup`, parsed.
 #[derive(Debug, Clone, Default)]
 pub struct LookupRequest {

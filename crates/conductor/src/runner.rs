@@ -5,6 +5,8 @@
 use crate::Conductor;
 use crate::agent::AgentError;
 use crate::boot;
+use crate::errand;
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::states;
@@ -127,6 +129,7 @@ async fn turn(conductor: &Conductor, claim: &Claim) -> Result<bool, Failure> {
     let mut visit = Visit { conductor, claim, node: row.node };
     let nudges = visit.node.nudges;
     let outcome = match visit.node.target_power_state {
+        _ if visit.node.errand.is_some() => errand::run(&mut visit).await,
         Some(target) if visit.node.provision_state.kind() != Kind::Transient => {
             power::reconcile(&mut visit, target).await
         }
@@ -174,13 +177,16 @@ async fn transition(
 ) -> Result<(), Failure> {
     let now = visit.now();
     let from = visit.node.provision_state;
+    let conductor = visit.conductor;
     let mut refused = None;
     visit
         .edit(|edit| {
+            let told = history::steps_ended(conductor, &edit.node, event, now);
             if let Err(error) = edit.node.apply(event, now) {
                 refused = Some(error);
                 return;
             }
+            edit.history.extend(told);
             change(&mut edit.node);
             edit.node.due = Some(now);
             edit.events.push(moved(&edit.node, from, now, ""));
@@ -261,13 +267,16 @@ async fn fail(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failure> {
         Failure::Final { fault, .. } => *fault,
         _ => None,
     };
+    let conductor = visit.conductor;
     visit
         .edit(|edit| {
             let node = &mut edit.node;
+            let told = history::failed(conductor, node, &text, now);
             if node.apply(Event::Fail, now).is_err() {
                 // Moved on meanwhile by a user's verb: that verb has the last word.
                 return;
             }
+            edit.history.extend(told);
             node.last_error = Some(text.clone());
             record_fault(node, from, fault, &text);
             node.work.tear_down = node.provision_state.kind() == Kind::Failure;

@@ -9,3 +9,8 @@ pub fn invalid_state(action: &str, node: &Node) -> String {
         node.uuid, node.provision_state
     )
 }
+
+/// Ironic's UnsupportedDriverExtension.
+pub fn unsupported(node: &Node, extension: &str) -> String {
+    format!("Driver {} does not support {extension} (disabled or not implemented).", node.driver)
+}

@@ -5,17 +5,23 @@
 pub mod agent;
 pub mod allocation;
 pub mod deploy_template;
+pub mod bios;
 pub mod driver;
+pub mod errand;
 pub mod event;
+pub mod firmware;
 pub mod hints;
 pub mod inspection_rule;
+pub mod history;
 pub mod node;
 pub mod port;
-pub mod python;
+pub mod raid;
 pub mod runbook;
 pub mod secret;
 pub mod state;
 pub mod step;
+pub mod vendor;
 pub mod version;
+pub mod wording;
 
 pub use secret::Secret;

@@ -1,5 +1,6 @@
 //! The node: a physical machine, and the row that is its workflow.
 
+use crate::errand::Errand;
 use crate::secret::Secret;
 use crate::state::{ProvisionState, words};
 use crate::step::Step;
@@ -298,6 +299,9 @@ pub struct Node {
     /// Serial console runs.
     #[serde(default)]
     pub console_enabled: bool,
+    /// What a user asked of the hardware and is not done yet.
+    #[serde(default)]
+    pub errand: Option<Errand>,
     /// Interfaces in use.
     #[serde(default)]
     pub interfaces: Interfaces,
@@ -368,6 +372,7 @@ impl Node {
             secure_boot: None,
             disable_power_off: false,
             console_enabled: false,
+            errand: None,
             interfaces: Interfaces::default(),
             due: None,
             nudges: 0,

@@ -164,6 +164,7 @@ fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
+    (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

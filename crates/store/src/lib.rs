@@ -13,6 +13,8 @@ mod deploy_template;
 pub mod dhcp_lease;
 pub mod event;
 mod inspection_rule;
+mod hardware;
+mod history;
 pub mod node;
 mod port;
 pub mod record;

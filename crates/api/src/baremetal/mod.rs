@@ -4,7 +4,9 @@
 
 mod allocation_create;
 mod allocations;
+mod bios;
 mod boot_device;
+mod boot_mode;
 mod conductors;
 mod console;
 mod deploy_templates;
@@ -14,17 +16,22 @@ mod events;
 mod external_events;
 mod fields;
 mod inspection_rules;
+mod firmware;
+mod history;
+mod indicators;
 mod maintenance;
 mod node_create;
 mod node_fields;
 mod node_list;
 mod node_patch;
 mod nodes;
+mod passthru;
 mod patch;
 mod port_fields;
 mod ports;
 mod power;
 mod provision;
+mod raid;
 mod ramdisk;
 mod records;
 mod runbook_traits;
@@ -36,6 +43,7 @@ mod steps;
 mod traits;
 mod validate;
 mod vifs;
+mod vmedia;
 
 use crate::route::{Route, Table};
 
@@ -57,6 +65,14 @@ const ROUTES: &[&[Route]] = &[
     provision::ROUTES,
     console::ROUTES,
     boot_device::ROUTES,
+    boot_mode::ROUTES,
+    raid::ROUTES,
+    indicators::ROUTES,
+    passthru::ROUTES,
+    bios::ROUTES,
+    firmware::ROUTES,
+    history::ROUTES,
+    vmedia::ROUTES,
     traits::ROUTES,
     vifs::ROUTES,
     ports::ROUTES,

@@ -6,9 +6,11 @@
 
 pub mod agent_side;
 pub mod deploy;
+pub mod out_of_band;
 
 use crate::boot;
 use crate::hardware;
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use model::agent::{CommandResult, CommandStatus, Phase};
@@ -79,8 +81,12 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
         }
         let now = visit.now();
         let shown = step.clone();
+        let conductor = visit.conductor;
         visit
             .edit(|edit| {
+                if edit.node.work.next == 0 {
+                    edit.history.extend(history::steps_started(conductor, &edit.node, now));
+                }
                 edit.node.work.started_at = Some(now);
                 edit.events.push(LogEvent::new(
                     Some(edit.node.uuid),
@@ -98,13 +104,7 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
     let progress = match phase {
         Phase::Deploy if !step.in_band => deploy::run(visit, &step).await?,
         _ if step.in_band => agent_side::run(visit, phase, &step).await?,
-        _ => {
-            return Err(Failure::last(format!(
-                "step {} of node {} can't be carried out: no interface of the node offers it",
-                step.full_name(),
-                visit.node.label()
-            )));
-        }
+        _ => out_of_band::run(visit, &step).await?,
     };
     match progress {
         Progress::Waiting => Ok(Some(Outcome::next(Event::Wait))),

@@ -4,7 +4,7 @@
 
 use crate::node::{InterfaceKind, Interfaces, Node};
 use crate::port::Port;
-use crate::python::text;
+use crate::wording::text;
 use crate::secret::{MASK, is_secret_key};
 use serde_json::{Map, Value};
 

@@ -1,6 +1,13 @@
 //! From a node's interfaces to the code that serves them.
 
+pub mod bios;
+pub mod firmware;
+mod management;
+pub mod raid;
+pub mod vendor;
+
 use crate::Conductor;
+use crate::wording::unsupported;
 use bmc::Bmc;
 use bmc::ipmi::Settings as IpmiSettings;
 use model::node::{InterfaceKind, Node};
@@ -35,12 +42,14 @@ pub fn bmc_of(conductor: &Conductor, node: &Node) -> Result<Arc<dyn Bmc>, String
     }
 }
 
-/// What the node's boot device may be set to.
-pub fn boot_devices(node: &Node) -> Vec<&'static str> {
-    match implementation(node, InterfaceKind::Management) {
-        "ipmitool" => vec!["pxe", "disk", "cdrom", "bios", "safe"],
-        "fake" => vec!["pxe"],
-        _ => Vec::new(),
+/// What is wrong with an interface of the node, or with the settings that it needs. Asks nobody.
+pub fn problem(node: &Node, kind: InterfaceKind) -> Option<String> {
+    match implementation(node, kind) {
+        "ipmitool" | "intel-ipmitool" => {
+            IpmiSettings::parse(&node.driver_info).err().map(|error| error.to_string())
+        }
+        name if name.is_empty() || name.starts_with("no-") => Some(unsupported(node, kind.as_str())),
+        _ => None,
     }
 }
 
