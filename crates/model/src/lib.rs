@@ -4,15 +4,15 @@
 
 pub mod agent;
 pub mod allocation;
-pub mod deploy_template;
 pub mod bios;
+pub mod deploy_template;
 pub mod driver;
 pub mod errand;
 pub mod event;
 pub mod firmware;
 pub mod hints;
-pub mod inspection_rule;
 pub mod history;
+pub mod inspection_rule;
 pub mod node;
 pub mod port;
 pub mod raid;

@@ -78,11 +78,7 @@ fn of_node(node: Uuid, sort: &'static str) -> Query {
 }
 
 /// Makes these records the only ones of a node, within a transaction.
-pub(crate) async fn replace<R: Record>(
-    tx: &mut Write,
-    node: Uuid,
-    records: &[R],
-) -> Result<()> {
+pub(crate) async fn replace<R: Record>(tx: &mut Write, node: Uuid, records: &[R]) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE node_uuid = $1", R::TABLE);
     sqlx::query(AssertSqlSafe(sql)).bind(node.to_string()).execute(&mut **tx).await?;
     for record in records {

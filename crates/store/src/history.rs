@@ -48,11 +48,7 @@ impl Record for HistoryEntry {
 }
 
 /// Appends entries about one node, and drops its oldest beyond [`KEPT`].
-pub(crate) async fn append(
-    tx: &mut Write,
-    node: Uuid,
-    entries: &[HistoryEntry],
-) -> Result<()> {
+pub(crate) async fn append(tx: &mut Write, node: Uuid, entries: &[HistoryEntry]) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
