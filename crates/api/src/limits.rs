@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const BODY_BYTES: usize = 1 << 20;
 /// The body of `PUT …/states/provision`: it carries config drives.
 pub const PROVISION_BODY_BYTES: usize = 64 << 20;
+/// The body of `POST /v1/continue_inspection`: what a large machine consists of.
+pub const INSPECTION_BODY_BYTES: usize = 16 << 20;
 /// Nesting of JSON (`[api] max_json_body_depth`).
 pub const JSON_DEPTH: usize = 25;
 /// A whole body must have come within this time.

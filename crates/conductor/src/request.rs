@@ -3,7 +3,7 @@
 
 use bmc::BmcError;
 use model::Secret;
-use model::node::{InterfaceKind, PowerTarget};
+use model::node::{InterfaceKind, Object, PowerTarget};
 use model::state::Event;
 use model::step::Step;
 use serde_json::Value;
@@ -22,6 +22,21 @@ pub struct ProvisionRequest {
     pub disable_ramdisk: bool,
     /// Password of the rescue user.
     pub rescue_password: Option<Secret>,
+}
+
+/// `POST /v1/continue_inspection`, parsed.
+#[derive(Debug, Clone, Default)]
+pub struct InspectionReport {
+    /// The node, if the ramdisk knows it.
+    pub node_uuid: Option<uuid::Uuid>,
+    /// MAC addresses, lower case.
+    pub macs: Vec<String>,
+    /// Addresses of the machine's BMC.
+    pub bmc_addresses: Vec<String>,
+    /// The hardware.
+    pub inventory: Object,
+    /// What else was found.
+    pub plugin_data: Object,
 }
 
 /// `PUT …/states/power`.

@@ -142,8 +142,25 @@ pub struct Work {
     pub abort_requested: bool,
     /// Steps that the user gave with the verb (manual cleaning, `deploy_steps`, service).
     pub user_steps: Option<Vec<Step>>,
-    /// The user asked to work without the ramdisk.
+    /// The work goes on without the ramdisk: the user asked for that, or no step needs it.
     pub disable_ramdisk: bool,
+    /// `steps` is decided, apart from what the agent adds.
+    pub is_planned: bool,
+    /// Pretended delays under way and behind us.
+    pub pauses: Vec<Pause>,
+    /// Children on which the step at `next` has run.
+    pub children_done: Vec<Uuid>,
+    /// The ramdisk has sent what it found; it is to be looked at.
+    pub has_findings: bool,
+}
+
+/// A delay that was begun. It stays listed when it is over, so that the work that it delayed is not delayed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// What is delayed.
+    pub label: String,
+    /// When it goes on.
+    pub until: Timestamp,
 }
 
 /// One attempt to get the ramdisk to call back.

@@ -8,6 +8,7 @@
 mod allocation;
 pub mod claim;
 pub mod config_drive;
+mod count;
 mod database;
 mod deploy_template;
 pub mod dhcp_lease;
@@ -15,6 +16,7 @@ pub mod event;
 mod hardware;
 mod history;
 mod inspection_rule;
+pub mod inventory;
 pub mod node;
 mod port;
 pub mod record;
@@ -26,6 +28,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
+pub use inventory::Inventory;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
 pub use record::{Query, Record};
 pub use select::{Column, SortDirection};

@@ -19,6 +19,7 @@ mod firmware;
 mod history;
 mod indicators;
 mod inspection_rules;
+mod inventory;
 mod maintenance;
 mod node_create;
 mod node_fields;
@@ -63,6 +64,7 @@ const ROUTES: &[&[Route]] = &[
     states::ROUTES,
     power::ROUTES,
     provision::ROUTES,
+    inventory::ROUTES,
     console::ROUTES,
     boot_device::ROUTES,
     boot_mode::ROUTES,
@@ -114,7 +116,10 @@ mod tests {
     #[test]
     fn what_is_public_is_what_the_contract_lists() {
         let public: Vec<_> = TABLE.routes().filter(|route| route.public).map(|route| route.path).collect();
-        assert_eq!(public, ["/", "/v1", "/healthcheck", "/v1/lookup", "/v1/heartbeat/{node}"]);
+        assert_eq!(
+            public,
+            ["/", "/v1", "/healthcheck", "/v1/lookup", "/v1/heartbeat/{node}", "/v1/continue_inspection"]
+        );
     }
 
     #[test]

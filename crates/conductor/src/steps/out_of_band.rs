@@ -2,30 +2,23 @@
 //! `firmware`, `raid`, `vendor`, `management` and `power`. Which of them are offered, with which priority, is told elsewhere.
 
 use super::Progress;
+use crate::fake;
 use crate::hardware::{self, bios, firmware, raid, vendor};
 use crate::outcome::Failure;
-use crate::power;
 use crate::visit::Visit;
-use bmc::PowerAction;
-use model::node::PowerState;
 use model::step::Step;
 
 /// Carries out one step. Doing it again after a crash ends where doing it once does, but for `vendor.send_raw`, whose bytes are the
 /// user's own business.
 pub async fn run(visit: &mut Visit<'_>, step: &Step) -> Result<Progress, Failure> {
-    let implementation = step
-        .interface
-        .parse()
-        .map_or_else(|_| String::new(), |kind| hardware::implementation(&visit.node, kind).to_owned());
+    let kind = step.interface.parse().ok();
+    let implementation =
+        kind.map_or_else(String::new, |kind| hardware::implementation(&visit.node, kind).to_owned());
+    if let Some(kind) = kind.filter(|_| step.step != "trigger_servicewait") {
+        fake::pause(visit, kind, &step.step).await?;
+    }
     let arguments = &step.args;
     match (step.interface.as_str(), implementation.as_str(), step.step.as_str()) {
-        // Ironic's reserved names: they mean the same with every interface.
-        (_, _, "power_on") => power::ensure(visit, PowerState::On).await?,
-        (_, _, "power_off") => power::ensure(visit, PowerState::Off).await?,
-        (_, _, "reboot") => {
-            let limit = visit.conductor.settings().power_timeout;
-            power::reboot(visit, PowerAction::Off, "power off", limit).await?;
-        }
         ("bios", "fake", "apply_configuration") => bios::apply(visit, arguments).await?,
         ("bios", "fake", "factory_reset") => bios::factory_reset(visit).await?,
         // What pretended hardware has is what was recorded: there is nothing to read.
