@@ -163,19 +163,13 @@ impl Args {
 
 /// Reads a boolean as oslo's `bool_from_string(strict=True)` does.
 pub fn boolean(name: &str, value: &Value) -> Result<bool, ApiError> {
-    let word = match value {
-        Value::Bool(value) => return Ok(*value),
-        other => display(other).trim().to_lowercase(),
-    };
-    match word.as_str() {
-        "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
-        "0" | "f" | "false" | "off" | "n" | "no" => Ok(false),
-        _ => Err(ApiError::invalid(format!(
+    model::wording::truth(value).ok_or_else(|| {
+        ApiError::invalid(format!(
             "Invalid {name}: Unrecognized value '{}', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', \
              't', 'true', 'y', 'yes'",
             display(value)
-        ))),
-    }
+        ))
+    })
 }
 
 /// Reads a UUID.

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const BODY_BYTES: usize = 1 << 20;
 /// The body of `PUT …/states/provision`: it carries config drives.
 pub const PROVISION_BODY_BYTES: usize = 64 << 20;
+/// The body of `POST /v1/continue_inspection`: what a large machine consists of.
+pub const INSPECTION_BODY_BYTES: usize = 16 << 20;
 /// Nesting of JSON (`[api] max_json_body_depth`).
 pub const JSON_DEPTH: usize = 25;
 /// A whole body must have come within this time.
@@ -14,8 +16,7 @@ pub const BODY_TIME: Duration = Duration::from_secs(120);
 pub const QUERY_ARGUMENTS: usize = 64;
 /// Operations in one JSON patch.
 pub const PATCH_OPERATIONS: usize = 1000;
-/// Characters of a client's own value that an error repeats.
-pub const QUOTED_CHARACTERS: usize = 1000;
+pub use model::wording::QUOTED_CHARACTERS;
 /// Characters of a node's description.
 pub const DESCRIPTION_CHARACTERS: u32 = 4096;
 /// Traits of a node.
@@ -34,11 +35,7 @@ pub const STEPS: usize = 256;
 pub const LOOKUP_ADDRESSES: usize = 256;
 /// Events that one request for a node's log returns.
 pub const EVENTS: i64 = 10_000;
-/// A node that is locked for a moment is tried again for about this long before the client gets 409
-/// (`[conductor] node_locked_retry_attempts` × `_interval`).
-pub const LOCK_TRIES: u32 = 12;
-/// Time between those tries.
-pub const LOCK_PAUSE: Duration = Duration::from_millis(250);
+pub use conductor::{LOCK_PAUSE, LOCK_TRIES};
 /// A node is held at most so long while its ports are changed together.
 pub const CLAIM_TIME: Duration = Duration::from_secs(10);
 /// Passwords that are verified at once: each costs tens of milliseconds of a core.

@@ -1,3 +1,3 @@
 //! Values as Ironic's errors quote them.
 
-pub use model::python::{display, repr, repr_text};
+pub use model::wording::{display, is_falsy, repr, repr_text};

@@ -1,8 +1,11 @@
 //! The configuration file: TOML, every key optional, unknown keys refused.
 
+mod work;
+
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +30,12 @@ pub struct File {
     pub conductor: Conductor,
     /// `[netboot]`
     pub netboot: Netboot,
+    /// `[deploy]`
+    pub deploy: work::Deploy,
+    /// `[inspector]`
+    pub inspector: work::Inspector,
+    /// `[fake]`
+    pub fake: work::Fake,
     /// Where the database and the keys are kept.
     pub state_dir: Option<PathBuf>,
 }
@@ -73,6 +82,14 @@ pub struct Conductor {
     pub default_boot_mode: Option<String>,
     /// Refuse agents that serve without TLS.
     pub require_agent_tls: Option<bool>,
+    /// Priorities of clean steps by `interface.step`.
+    pub clean_step_priority_override: BTreeMap<String, u32>,
+    /// Deployments under way at once.
+    pub max_concurrent_deploy: Option<u32>,
+    /// Cleanings and deletions under way at once.
+    pub max_concurrent_clean: Option<u32>,
+    /// Let `provide` work on nodes in maintenance.
+    pub allow_provisioning_in_maintenance: Option<bool>,
 }
 
 /// `[netboot]`
@@ -98,9 +115,26 @@ impl File {
     }
 }
 
+impl File {
+    /// The conductor's settings: its defaults with what the file says over them.
+    pub fn conductor_settings(&self, hostname: String, state_dir: &Path) -> Result<conductor::Settings> {
+        let mut settings = self.conductor.settings(hostname, state_dir)?;
+        settings.clean_priorities = self.deploy.priorities();
+        settings.clean_priorities.extend(
+            self.conductor
+                .clean_step_priority_override
+                .iter()
+                .map(|(step, priority)| (step.clone(), (*priority).into())),
+        );
+        settings.inspection = self.inspector.settings()?;
+        settings.fake = self.fake.delays()?;
+        Ok(settings)
+    }
+}
+
 impl Conductor {
     /// The conductor's settings: its defaults with what the file says over them.
-    pub fn settings(&self, hostname: String, state_dir: &Path) -> Result<conductor::Settings> {
+    fn settings(&self, hostname: String, state_dir: &Path) -> Result<conductor::Settings> {
         let mut settings = conductor::Settings::new(self.hostname.clone().unwrap_or(hostname), state_dir);
         let seconds = |place: &mut Duration, value: Option<u64>| {
             if let Some(value) = value {
@@ -113,6 +147,10 @@ impl Conductor {
         seconds(&mut settings.bmc_patience, self.bmc_patience);
         settings.boot_attempts = self.boot_attempts.unwrap_or(settings.boot_attempts);
         settings.automated_clean = self.automated_clean.unwrap_or(settings.automated_clean);
+        settings.max_concurrent_deploy = self.max_concurrent_deploy.unwrap_or(settings.max_concurrent_deploy);
+        settings.max_concurrent_clean = self.max_concurrent_clean.unwrap_or(settings.max_concurrent_clean);
+        settings.allow_provisioning_in_maintenance =
+            self.allow_provisioning_in_maintenance.unwrap_or(settings.allow_provisioning_in_maintenance);
         settings.require_agent_tls = self.require_agent_tls.unwrap_or(settings.require_agent_tls);
         if let Some(parameters) = &self.kernel_append_params {
             if parameters.contains(['\n', '\r', '\0']) {
@@ -147,5 +185,26 @@ mod tests {
         std::fs::write(&path, "[conductor]\nautomatic_clean = true\n").unwrap();
         let error = format!("{:#}", File::read(&path).unwrap_err());
         assert!(error.contains("automatic_clean") && error.contains("billet.toml"), "{error}");
+    }
+
+    #[test]
+    fn machines_are_handled_as_the_file_says() {
+        let text = "[deploy]\nerase_devices_priority = 0\n[conductor.clean_step_priority_override]\n\"vendor.x\" = 7\n\
+                    [inspector]\nhooks = [\"validate-interfaces\", \"cpus\"]\nadd_ports = \"all\"\n\
+                    [fake]\npower_delay = \"1,5\"\ndeploy_delay = 3\n";
+        let file: File = toml::from_str(text).unwrap();
+        let settings = file.conductor_settings("h".into(), Path::new("/x")).unwrap();
+        assert_eq!(settings.clean_priorities["deploy.erase_devices"], 0);
+        assert_eq!(settings.clean_priorities["vendor.x"], 7);
+        assert_eq!(settings.inspection.hooks.len(), 2);
+        for (wrong, named) in [
+            ("[inspector]\nhooks = [\"ports\"]\n", "validate-interfaces"),
+            ("[inspector]\nadd_ports = \"some\"\n", "active, all, pxe"),
+            ("[fake]\nbios_delay = \"5,1\"\n", "fake.bios_delay"),
+        ] {
+            let file: File = toml::from_str(wrong).unwrap();
+            let error = format!("{:#}", file.conductor_settings("h".into(), Path::new("/x")).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
     }
 }

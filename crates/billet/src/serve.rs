@@ -84,7 +84,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let api_settings = api_settings(auth, &file.api)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-    let settings = file.conductor.settings(hostname, &state_dir)?;
+    let settings = file.conductor_settings(hostname, &state_dir)?;
 
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
     let listener = bind(listen).await?;

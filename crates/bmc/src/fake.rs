@@ -15,15 +15,13 @@ struct State {
     boot: BootOverride,
 }
 
-impl Default for FakeBmc {
-    /// Off, without a boot override.
-    fn default() -> Self {
-        let boot = BootOverride { device: BootDevice::None, persistent: false, mode: None };
-        Self { state: Mutex::new(State { power: PowerState::Off, boot }) }
-    }
-}
-
 impl FakeBmc {
+    /// A machine with this power and without a boot override.
+    pub fn new(power: PowerState) -> Self {
+        let boot = BootOverride { device: BootDevice::None, persistent: false, mode: None };
+        Self { state: Mutex::new(State { power, boot }) }
+    }
+
     fn with<T>(&self, deed: impl FnOnce(&mut State) -> T) -> T {
         deed(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

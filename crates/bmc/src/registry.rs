@@ -1,8 +1,8 @@
 //! One shared [`Bmc`] for each BMC.
 
-use crate::Bmc;
 use crate::fake::FakeBmc;
 use crate::ipmi::{IpmiBmc, Limits, Settings};
+use crate::{Bmc, PowerState};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,13 +50,13 @@ impl Registry {
         bmc
     }
 
-    /// The pretended BMC of that name; it lives as long as the registry.
-    pub fn fake(&self, name: &str) -> Arc<dyn Bmc> {
+    /// The pretended BMC of that name; it lives as long as the registry. One that is new begins with this power.
+    pub fn fake(&self, name: &str, power: PowerState) -> Arc<dyn Bmc> {
         let mut shelves = self.lock();
         if let Some(known) = shelves.fake.get(name) {
             return known.clone();
         }
-        let bmc = Arc::new(FakeBmc::default());
+        let bmc = Arc::new(FakeBmc::new(power));
         shelves.fake.insert(name.to_owned(), bmc.clone());
         bmc
     }

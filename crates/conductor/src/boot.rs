@@ -1,5 +1,6 @@
 //! Getting the ramdisk to run on a machine: boot device, power cycle, patience, another try.
 
+use crate::fake;
 use crate::hardware;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
@@ -20,6 +21,7 @@ pub async fn set_device(visit: &mut Visit<'_>, device: BootDevice, persistent: b
         FirmwareMode::Bios
     };
     let wanted = BootOverride { device, persistent, mode: Some(mode) };
+    fake::pause(visit, InterfaceKind::Management, &format!("boot device {device}")).await?;
     let bmc = visit.bmc()?;
     let how = if persistent { "persistently" } else { "once" };
     visit
@@ -54,6 +56,7 @@ pub async fn start_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
             edit.node.driver_internal_info.remove("agent_url");
         })
         .await?;
+    fake::pause(visit, InterfaceKind::Boot, "prepare the ramdisk").await?;
     power::ensure(visit, PowerState::Off).await?;
     set_device(visit, BootDevice::Pxe, false).await?;
     power::ensure(visit, PowerState::On).await?;
@@ -91,7 +94,7 @@ pub async fn await_call(
     let deadline = visit.node.work.deadline.unwrap_or(now);
     if now >= deadline {
         let text = format!("{} {}", on_timeout(&visit.node), last_seen(&visit.node));
-        return Err(Failure::last(text));
+        return Err(Failure::TimedOut(text));
     }
     if visit.node.work.boot.as_ref().is_some_and(|boot| boot.powered_at.is_none()) {
         start_ramdisk(visit).await?;

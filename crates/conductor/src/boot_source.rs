@@ -1,10 +1,13 @@
 //! What the netboot servers may give a MAC, from the state of its node; and what they saw, into its event log.
 
+use crate::hardware;
+use crate::image;
 use crate::{Conductor, Settings};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
-use model::node::Node;
+use model::node::{Node, Object};
 use model::port::Port;
+use model::state::ProvisionState as S;
 use netboot::{
     Artifact, Boot, BootSource, LeaseError, LeaseStore, Machine, Observation, Pending, Seen, Unavailable,
 };
@@ -63,32 +66,72 @@ impl BootSource for NodeBootSource {
     }
 }
 
-/// A ramdisk only while the node's work has a boot under way and its agent has not called; otherwise its own disk.
+/// A ramdisk only while the node's work has a boot under way; an instance that is itself a ramdisk each time; otherwise its own
+/// disk.
 fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boot {
-    let wanted = node.provision_state.answers_lookup() && node.work.boot.is_some() && port.pxe_enabled;
-    if !wanted {
+    let is_booting = node.provision_state.answers_lookup() && node.work.boot.is_some();
+    if !port.pxe_enabled {
         return Boot::LocalDisk;
     }
-    let text = |key: &str| {
-        node.driver_info.get(key).and_then(|value| value.as_str()).filter(|text| !text.is_empty())
-    };
-    let artifact = |key: &str, file: &str| match text(key) {
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-            Artifact::Url(url.to_owned())
+    if !is_booting {
+        return instance_of(settings, node).unwrap_or(Boot::LocalDisk);
+    }
+    let is_rescue = matches!(node.provision_state, S::Rescuing | S::RescueWait);
+    let text = |key: &str| text_of(&node.driver_info, key);
+    let file = |key: &str, file: &str| {
+        let own = is_rescue.then(|| text(&format!("rescue_{key}"))).flatten();
+        match own.or_else(|| text(&format!("deploy_{key}"))) {
+            Some(place) => artifact(place),
+            None => Artifact::File(settings.ramdisk_dir.join(file)),
         }
-        Some(path) => Artifact::File(PathBuf::from(path.strip_prefix("file://").unwrap_or(path))),
-        None => Artifact::File(settings.ramdisk_dir.join(file)),
     };
-    let appended = match text("kernel_append_params") {
-        Some(own) => own.replace("%default%", &settings.kernel_append_params),
-        None => settings.kernel_append_params.clone(),
+    let appended = appended(settings, node);
+    let api = format!("http://${{netX/dhcp-server}}:{http_port}");
+    let inspection = match node.provision_state {
+        S::Inspecting | S::InspectWait => {
+            format!(" ipa-inspection-callback-url={api}/v1/continue_inspection ipa-collect-lldp=1")
+        }
+        _ => String::new(),
     };
     Boot::Ramdisk {
-        kernel: artifact("deploy_kernel", "vmlinuz"),
-        initramfs: artifact("deploy_ramdisk", "initramfs"),
-        cmdline: format!(
-            "selinux=0 troubleshoot=0 text {appended} ipa-api-url=http://${{netX/dhcp-server}}:{http_port}"
-        ),
+        kernel: file("kernel", "vmlinuz"),
+        initramfs: file("ramdisk", "initramfs"),
+        cmdline: format!("selinux=0 troubleshoot=0 text {appended} ipa-api-url={api}{inspection}"),
+    }
+}
+
+/// Kernel and ramdisk of an instance that consists of them, from the time that its deployment begins.
+fn instance_of(settings: &Settings, node: &Node) -> Option<Boot> {
+    let is_deployed = matches!(node.provision_state, S::Deploying | S::Active | S::Adopting);
+    if !is_deployed || !hardware::instance_is_ramdisk(node) {
+        return None;
+    }
+    let (kernel, ramdisk) = image::ramdisk_instance(node).ok()?;
+    let arguments = text_of(&node.instance_info, "ramdisk_kernel_arguments").unwrap_or_default();
+    Some(Boot::Ramdisk {
+        kernel: artifact(kernel),
+        initramfs: artifact(ramdisk),
+        cmdline: format!("root=/dev/ram0 text {} {arguments}", appended(settings, node)),
+    })
+}
+
+fn text_of<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(|value| value.as_str()).filter(|text| !text.is_empty())
+}
+
+fn artifact(place: &str) -> Artifact {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        Artifact::Url(place.to_owned())
+    } else {
+        Artifact::File(PathBuf::from(place.strip_prefix("file://").unwrap_or(place)))
+    }
+}
+
+/// Kernel parameters of the site and of the node.
+fn appended(settings: &Settings, node: &Node) -> String {
+    match text_of(&node.driver_info, "kernel_append_params") {
+        Some(own) => own.replace("%default%", &settings.kernel_append_params),
+        None => settings.kernel_append_params.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::hardware;
 use model::Secret;
 use model::agent::ImageInfo;
 use model::node::Node;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Checks `instance_info` and makes the agent's `image_info` of it. The error is the reason that `validate` shows.
 pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
@@ -63,7 +63,43 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     })
 }
 
-/// Marks in `driver_internal_info` that other tools look for.
-pub fn internal_marks(uefi: bool) -> [(&'static str, Value); 2] {
-    [("is_whole_disk_image", json!(true)), ("deploy_boot_mode", json!(if uefi { "uefi" } else { "bios" }))]
+/// Kernel and ramdisk of an instance that is a ramdisk. The error is the reason that `validate` shows.
+///
+/// They are tenants' to name, hence URLs only: a path would be a file of the conductor's host.
+pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
+    let named =
+        |key: &str| node.instance_info.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    for key in ["kernel", "ramdisk"] {
+        if let Some(place) = named(key)
+            && !(place.starts_with("http://") || place.starts_with("https://"))
+        {
+            return Err(format!(
+                "instance_info.{key} \"{place}\" of node {} is not an http:// or https:// URL",
+                node.uuid
+            ));
+        }
+    }
+    if named("ramdisk_kernel_arguments").is_some_and(|text| text.chars().any(char::is_control)) {
+        return Err(format!("instance_info.ramdisk_kernel_arguments of node {} must be one line", node.uuid));
+    }
+    match (named("kernel"), named("ramdisk")) {
+        (Some(kernel), Some(ramdisk)) => Ok((kernel, ramdisk)),
+        _ if named("boot_iso").is_some() => Err(format!(
+            "node {} has instance_info.boot_iso, which can't be booted over the network; set kernel and ramdisk in its place",
+            node.uuid
+        )),
+        (kernel, ramdisk) => {
+            let missing: Vec<_> = [("ramdisk", ramdisk), ("kernel", kernel)]
+                .into_iter()
+                .filter(|(_, value)| value.is_none())
+                .map(|(key, _)| format!("'{key}'"))
+                .collect();
+            Err(format!(
+                "Cannot validate image information for node {} because one or more parameters are missing from its \
+                 instance_info and insufficient information is present to boot from a remote volume. Missing are: [{}]",
+                node.uuid,
+                missing.join(", ")
+            ))
+        }
+    }
 }

@@ -9,6 +9,7 @@ use model::Secret;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::secret::MASK;
+use model::state::Kind;
 use ring::rand::{SecureRandom, SystemRandom};
 use store::Guard;
 use uuid::Uuid;
@@ -42,16 +43,10 @@ impl Conductor {
                     edit.events.push(event.failed());
                     return Ok::<_, RequestError>(None);
                 }
-                let token = match &edit.node.agent.token {
-                    Some(_) => {
-                        event.detail = "the token was given out before; this caller gets a mask".into();
-                        Secret::new(MASK)
-                    }
-                    None => {
-                        edit.node.agent.token = Some(fresh.clone());
-                        fresh
-                    }
-                };
+                let token = hand_out(&mut edit.node, fresh);
+                if token.expose() == MASK {
+                    event.detail = "the token was given out before; this caller gets a mask".into();
+                }
                 edit.events.push(event);
                 Ok(Some(token))
             })
@@ -114,6 +109,17 @@ impl Conductor {
     }
 }
 
+/// The node's token: `fresh` becomes it if there was none; who comes later gets a mask.
+pub fn hand_out(node: &mut Node, fresh: Secret) -> Secret {
+    match &node.agent.token {
+        Some(_) => Secret::new(MASK),
+        None => {
+            node.agent.token = Some(fresh.clone());
+            fresh
+        }
+    }
+}
+
 /// Why this heartbeat is not to be believed.
 fn refusal(node: &Node, request: &HeartbeatRequest, require_tls: bool) -> Option<String> {
     let token = node.agent.token.as_ref().map(Secret::expose);
@@ -125,7 +131,8 @@ fn refusal(node: &Node, request: &HeartbeatRequest, require_tls: bool) -> Option
         (Some(token), Some(given)) if same(token, given) => {}
         _ => return Some("Invalid agent token received.".to_owned()),
     }
-    if !node.provision_state.answers_lookup() {
+    // Behind a hold the work goes on with the ramdisk that runs.
+    if !node.provision_state.answers_lookup() && node.provision_state.kind() != Kind::Hold {
         return Some(format!(
             "Node is in state \"{}\", in which no ramdisk is expected.",
             node.provision_state
@@ -147,7 +154,8 @@ fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
-fn new_token() -> Result<Secret, RequestError> {
+/// A token that nobody has.
+pub fn new_token() -> Result<Secret, RequestError> {
     let mut bytes = [0; TOKEN_BYTES];
     SystemRandom::new()
         .fill(&mut bytes)

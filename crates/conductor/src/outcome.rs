@@ -43,6 +43,18 @@ pub enum Failure {
         /// Fault to set, with maintenance.
         fault: Option<Fault>,
     },
+    /// The steps that were asked for don't fit the node; the text is the whole `last_error`.
+    #[error("{0}")]
+    Steps(String),
+    /// Nobody called in time; the text is the whole `last_error`.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The user's abort takes effect; the text is the whole `last_error`.
+    #[error("{0}")]
+    Aborted(String),
+    /// Nothing failed: the node is to be looked at again at this time.
+    #[error("not before {0}")]
+    Later(Timestamp),
     /// The BMC failed. The runner is patient with those that may recover.
     #[error("{doing}: {source}")]
     Bmc {
@@ -63,5 +75,10 @@ impl Failure {
     /// A failure for good.
     pub fn last(text: impl Into<String>) -> Self {
         Failure::Final { text: text.into(), fault: None }
+    }
+
+    /// Is it for the runner alone, rather than a failure of the work?
+    pub fn is_runners(&self) -> bool {
+        matches!(self, Failure::Later(_) | Failure::Store(_))
     }
 }

@@ -1,10 +1,12 @@
 //! Power: bringing a machine to a state and proving that it is there; changes that users ask for.
 
+use crate::fake;
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use bmc::PowerAction;
 use model::event::{EventKind, LogEvent};
-use model::node::{PowerState, PowerTarget};
+use model::node::{InterfaceKind, PowerState, PowerTarget};
 use std::time::{Duration, Instant};
 
 /// First and longest pause between two looks at the power.
@@ -35,6 +37,12 @@ pub async fn ensure(visit: &mut Visit<'_>, goal: PowerState) -> Result<(), Failu
     act_and_wait(visit, action, doing, goal, limit).await
 }
 
+/// Switches the machine off and on again, or resets it where it may not be switched off.
+pub async fn cycle(visit: &mut Visit<'_>) -> Result<(), Failure> {
+    let limit = visit.conductor.settings().power_timeout;
+    reboot(visit, PowerAction::Off, "power off", limit).await
+}
+
 /// Sends one action and waits, at most `limit`, for the state that it should lead to.
 async fn act_and_wait(
     visit: &mut Visit<'_>,
@@ -43,6 +51,7 @@ async fn act_and_wait(
     goal: PowerState,
     limit: Duration,
 ) -> Result<(), Failure> {
+    fake::pause(visit, InterfaceKind::Power, doing).await?;
     let bmc = visit.bmc()?;
     visit.ask(doing, bmc.set_power(action), |()| "accepted".to_owned()).await?;
     let started = Instant::now();
@@ -50,7 +59,13 @@ async fn act_and_wait(
     loop {
         let state = recorded(bmc.power_state().await.map_err(|source| Failure::Bmc { doing, source })?);
         if state == goal {
-            visit.edit(|edit| edit.node.power_state = Some(goal)).await?;
+            let now = visit.now().to_string();
+            visit
+                .edit(|edit| {
+                    edit.node.power_state = Some(goal);
+                    edit.node.driver_internal_info.insert("last_power_state_change".into(), now.into());
+                })
+                .await?;
             return Ok(());
         }
         if started.elapsed() >= limit {
@@ -85,10 +100,11 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
     };
     let error = match done {
         Ok(()) => None,
-        Err(error @ Failure::Store(_)) => return Err(error),
+        Err(error) if error.is_runners() => return Err(error),
         Err(error) => Some(format!("Failed to change power state to '{target}': {error}")),
     };
     let now = visit.now();
+    let conductor = visit.conductor;
     visit
         .edit(|edit| {
             let name = format!("requested {target}");
@@ -102,15 +118,20 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
             .until(now);
             event.ok = error.is_none();
             edit.events.push(event);
+            if let Some(text) = &error {
+                edit.history.push(history::error(conductor, &edit.node, "UNKNOWN", text, now));
+            }
             edit.node.target_power_state = None;
             edit.node.power_timeout_seconds = None;
+            edit.node.work.pauses.clear();
             edit.node.last_error = error;
         })
         .await?;
     Ok(Outcome::Again)
 }
 
-async fn reboot(
+/// Switches the machine off by `off` and on again, or resets it where it may not be switched off.
+pub async fn reboot(
     visit: &mut Visit<'_>,
     off: PowerAction,
     doing: &'static str,

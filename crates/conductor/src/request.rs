@@ -3,7 +3,7 @@
 
 use bmc::BmcError;
 use model::Secret;
-use model::node::{InterfaceKind, PowerTarget};
+use model::node::{InterfaceKind, Object, PowerTarget};
 use model::state::Event;
 use model::step::Step;
 use serde_json::Value;
@@ -22,6 +22,21 @@ pub struct ProvisionRequest {
     pub disable_ramdisk: bool,
     /// Password of the rescue user.
     pub rescue_password: Option<Secret>,
+}
+
+/// `POST /v1/continue_inspection`, parsed.
+#[derive(Debug, Clone, Default)]
+pub struct InspectionReport {
+    /// The node, if the ramdisk knows it.
+    pub node_uuid: Option<uuid::Uuid>,
+    /// MAC addresses, lower case.
+    pub macs: Vec<String>,
+    /// Addresses of the machine's BMC.
+    pub bmc_addresses: Vec<String>,
+    /// The hardware.
+    pub inventory: Object,
+    /// What else was found.
+    pub plugin_data: Object,
 }
 
 /// `PUT …/states/power`.
@@ -49,6 +64,30 @@ pub struct BootDevice {
     pub device: Option<String>,
     /// Stays beyond the next boot; none if the BMC doesn't say.
     pub persistent: Option<bool>,
+}
+
+/// One row of `GET …/management/indicators`: an LED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indicator {
+    /// What it is on: `chassis`, `system`, `disk`, `power`, `nic`.
+    pub component: &'static str,
+    /// Its name on that component.
+    pub name: &'static str,
+    /// Can't be set.
+    pub read_only: bool,
+    /// States that it can have: `on`, `off`, `blinking`.
+    pub states: &'static [&'static str],
+}
+
+/// One row of `GET …/vmedia`: a virtual drive.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct VirtualMedia {
+    /// What is in it.
+    pub image: Option<String>,
+    /// Something is in it.
+    pub inserted: bool,
+    /// What it takes, in Redfish's words.
+    pub media_types: Vec<String>,
 }
 
 /// `GET /v1/lookup`, parsed.

@@ -5,16 +5,17 @@
 use crate::Conductor;
 use crate::agent::AgentError;
 use crate::boot;
+use crate::errand;
+use crate::fail;
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::states;
-use crate::steps;
 use crate::visit::Visit;
 use bmc::BmcError;
 use jiff::Timestamp;
-use model::agent::Phase;
 use model::event::{EventKind, LogEvent};
-use model::node::{Fault, Node};
+use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
 use store::{Claim, StoreError};
@@ -127,6 +128,7 @@ async fn turn(conductor: &Conductor, claim: &Claim) -> Result<bool, Failure> {
     let mut visit = Visit { conductor, claim, node: row.node };
     let nudges = visit.node.nudges;
     let outcome = match visit.node.target_power_state {
+        _ if visit.node.errand.is_some() => errand::run(&mut visit).await,
         Some(target) if visit.node.provision_state.kind() != Kind::Transient => {
             power::reconcile(&mut visit, target).await
         }
@@ -135,10 +137,11 @@ async fn turn(conductor: &Conductor, claim: &Claim) -> Result<bool, Failure> {
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error @ Failure::Store(_)) => return Err(error),
+        Err(Failure::Later(until)) => Outcome::Wait(Some(until)),
         Err(failure) => match patience(&visit, &failure) {
             Some(until) => be_patient(&mut visit, &failure, until).await?,
             None => {
-                fail(&mut visit, failure).await?;
+                fail::record(&mut visit, failure).await?;
                 return Ok(true);
             }
         },
@@ -174,13 +177,18 @@ async fn transition(
 ) -> Result<(), Failure> {
     let now = visit.now();
     let from = visit.node.provision_state;
+    let conductor = visit.conductor;
     let mut refused = None;
     visit
         .edit(|edit| {
+            let told = history::steps_ended(conductor, &edit.node, event, now);
             if let Err(error) = edit.node.apply(event, now) {
                 refused = Some(error);
                 return;
             }
+            edit.history.extend(told);
+            edit.node.work.pauses.clear();
+            edit.node.work.failing_since = None;
             change(&mut edit.node);
             edit.node.due = Some(now);
             edit.events.push(moved(&edit.node, from, now, ""));
@@ -196,7 +204,8 @@ async fn transition(
     }
 }
 
-fn moved(node: &Node, from: ProvisionState, now: Timestamp, detail: &str) -> LogEvent {
+/// The event of a transition that was just made.
+pub fn moved(node: &Node, from: ProvisionState, now: Timestamp, detail: &str) -> LogEvent {
     tracing::info!(node = %node.uuid, %from, to = %node.provision_state, detail, "provision state");
     LogEvent::new(
         Some(node.uuid),
@@ -212,7 +221,7 @@ fn patience(visit: &Visit<'_>, failure: &Failure) -> Option<Timestamp> {
     let may_recover = match failure {
         Failure::Bmc { source, .. } => may_recover(source),
         Failure::Agent(error) => matches!(error, AgentError::Unreachable { .. } | AgentError::Busy { .. }),
-        Failure::Final { .. } | Failure::Store(_) => false,
+        _ => false,
     };
     if !may_recover {
         return None;
@@ -252,80 +261,24 @@ async fn be_patient(visit: &mut Visit<'_>, failure: &Failure, until: Timestamp) 
     Ok(Outcome::Wait(Some(boot::after(now, RETRY_PAUSE))))
 }
 
-/// The work failed for good: state, error, fault and event are written together; the tear-down is left to the failure state.
-async fn fail(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failure> {
-    let now = visit.now();
-    let from = visit.node.provision_state;
-    let text = in_words(&visit.node, &failure);
-    let fault = match &failure {
-        Failure::Final { fault, .. } => *fault,
-        _ => None,
-    };
-    visit
-        .edit(|edit| {
-            let node = &mut edit.node;
-            if node.apply(Event::Fail, now).is_err() {
-                // Moved on meanwhile by a user's verb: that verb has the last word.
-                return;
-            }
-            node.last_error = Some(text.clone());
-            record_fault(node, from, fault, &text);
-            node.work.tear_down = node.provision_state.kind() == Kind::Failure;
-            node.due = Some(now);
-            let event = moved(node, from, now, &text).failed();
-            edit.events.push(event);
-        })
-        .await
-}
-
-fn in_words(node: &Node, failure: &Failure) -> String {
-    let text = failure.to_string();
-    match node.provision_state {
-        ProvisionState::Deploying | ProvisionState::DeployWait => match &node.deploy_step {
-            Some(step) => format!("Deploy step {} failed: {text}", step.full_name()),
-            None => format!("Failed to deploy: {text}"),
-        },
-        ProvisionState::Cleaning | ProvisionState::CleanWait => match &node.clean_step {
-            Some(step) => format!("Clean step {} failed on node {}: {text}", step.full_name(), node.uuid),
-            None => format!("Failed to prepare node {} for cleaning: {text}", node.uuid),
-        },
-        ProvisionState::Servicing | ProvisionState::ServiceWait => match &node.service_step {
-            Some(step) => format!("Service step {} failed on node {}: {text}", step.full_name(), node.uuid),
-            None => format!("Failed to prepare node {} for service: {text}", node.uuid),
-        },
-        ProvisionState::Deleting => format!("Failed to tear down: {text}"),
-        _ => text,
-    }
-}
-
-/// Cleaning and service set maintenance when they fail, and a fault if a step was running (`conductor.md` §3, §4).
-fn record_fault(node: &mut Node, from: ProvisionState, fault: Option<Fault>, text: &str) {
-    let (step_ran, own) = match from {
-        ProvisionState::Cleaning | ProvisionState::CleanWait => (node.clean_step.is_some(), Fault::Clean),
-        ProvisionState::Servicing | ProvisionState::ServiceWait => {
-            (node.service_step.is_some(), Fault::Service)
-        }
-        _ => {
-            node.fault = fault.or(node.fault);
-            if matches!(from, ProvisionState::Deploying | ProvisionState::DeployWait) {
-                steps::show_step(node, Phase::Deploy, None);
-            }
-            return;
-        }
-    };
-    node.maintenance = true;
-    node.maintenance_reason = Some(text.to_owned());
-    node.fault = fault.or(step_ran.then_some(own));
-}
-
 /// Moves a node on a user's verb; used by the API's side of the conductor.
 pub fn begin(edit: &mut store::Edit, event: Event, now: Timestamp) -> Result<(), model::state::Refused> {
+    let request = LogEvent::new(Some(edit.node.uuid), now, EventKind::Request, event.as_str(), "");
+    let noted = edit.events.len();
+    edit.events.push(request);
+    proceed(edit, event, now).inspect_err(|_| edit.events.truncate(noted))
+}
+
+/// Moves a node on for what came from outside, and lets the reconciler look at it at once.
+pub fn proceed(edit: &mut store::Edit, event: Event, now: Timestamp) -> Result<(), model::state::Refused> {
     let from = edit.node.provision_state;
     edit.node.apply(event, now)?;
-    let request = LogEvent::new(Some(edit.node.uuid), now, EventKind::Request, event.as_str(), "");
-    edit.events.push(request);
+    edit.node.work.pauses.clear();
     let event = moved(&edit.node, from, now, "");
     edit.events.push(event);
-    edit.node.nudge(now);
+    // A stable state is the users'; nobody need look at it.
+    if edit.node.provision_state.kind() != Kind::Stable {
+        edit.node.nudge(now);
+    }
     Ok(())
 }

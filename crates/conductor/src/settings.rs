@@ -1,5 +1,8 @@
 //! What can be set of the conductor. Defaults are Ironic's where Ironic has the option.
 
+use crate::fake::Delays;
+use crate::inspection;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +45,21 @@ pub struct Settings {
     pub agent_poll: Duration,
     /// A claim lasts so long unless renewed.
     pub lease: Duration,
+    /// `[conductor] max_concurrent_deploy`: deployments under way at once.
+    pub max_concurrent_deploy: u32,
+    /// `[conductor] max_concurrent_clean`: cleanings and deletions under way at once.
+    pub max_concurrent_clean: u32,
+    /// `[conductor] allow_provisioning_in_maintenance`.
+    pub allow_provisioning_in_maintenance: bool,
+    /// Priorities of clean steps by `interface.step`, in place of those that drivers and agents name
+    /// (`[conductor] clean_step_priority_override` and `[deploy] erase_devices_priority` and its like).
+    pub clean_priorities: BTreeMap<String, i64>,
+    /// `[conductor] max_conductor_wait_step_seconds`: the longest that a `wait` step may wait.
+    pub longest_wait_step: Duration,
+    /// How slow the fake interfaces pretend to be.
+    pub fake: Delays,
+    /// What is made of what an inspection finds.
+    pub inspection: inspection::Settings,
 }
 
 impl Settings {
@@ -66,6 +84,13 @@ impl Settings {
             agent_timeout: Duration::from_secs(60),
             agent_poll: Duration::from_secs(10),
             lease: Duration::from_secs(15),
+            max_concurrent_deploy: 250,
+            max_concurrent_clean: 50,
+            allow_provisioning_in_maintenance: true,
+            clean_priorities: BTreeMap::new(),
+            longest_wait_step: Duration::from_secs(30),
+            fake: Delays::default(),
+            inspection: inspection::Settings::default(),
         }
     }
 }

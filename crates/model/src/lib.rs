@@ -4,21 +4,27 @@
 
 pub mod agent;
 pub mod allocation;
+pub mod bios;
 pub mod chassis;
 pub mod deploy_template;
 pub mod driver;
+pub mod errand;
 pub mod event;
+pub mod firmware;
 pub mod hints;
+pub mod history;
 pub mod inspection_rule;
 pub mod node;
 pub mod port;
 pub mod portgroup;
-pub mod python;
+pub mod raid;
 pub mod runbook;
 pub mod secret;
 pub mod state;
 pub mod step;
+pub mod vendor;
 pub mod version;
 pub mod volume;
+pub mod wording;
 
 pub use secret::Secret;

@@ -1,5 +1,6 @@
 //! The node: a physical machine, and the row that is its workflow.
 
+use crate::errand::Errand;
 use crate::secret::Secret;
 use crate::state::{ProvisionState, words};
 use crate::step::Step;
@@ -141,8 +142,25 @@ pub struct Work {
     pub abort_requested: bool,
     /// Steps that the user gave with the verb (manual cleaning, `deploy_steps`, service).
     pub user_steps: Option<Vec<Step>>,
-    /// The user asked to work without the ramdisk.
+    /// The work goes on without the ramdisk: the user asked for that, or no step needs it.
     pub disable_ramdisk: bool,
+    /// `steps` is decided, apart from what the agent adds.
+    pub is_planned: bool,
+    /// Pretended delays under way and behind us.
+    pub pauses: Vec<Pause>,
+    /// Children on which the step at `next` has run.
+    pub children_done: Vec<Uuid>,
+    /// The ramdisk has sent what it found; it is to be looked at.
+    pub has_findings: bool,
+}
+
+/// A delay that was begun. It stays listed when it is over, so that the work that it delayed is not delayed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// What is delayed.
+    pub label: String,
+    /// When it goes on.
+    pub until: Timestamp,
 }
 
 /// One attempt to get the ramdisk to call back.
@@ -298,6 +316,9 @@ pub struct Node {
     /// Serial console runs.
     #[serde(default)]
     pub console_enabled: bool,
+    /// What a user asked of the hardware and is not done yet.
+    #[serde(default)]
+    pub errand: Option<Errand>,
     /// Interfaces in use.
     #[serde(default)]
     pub interfaces: Interfaces,
@@ -368,6 +389,7 @@ impl Node {
             secure_boot: None,
             disable_power_off: false,
             console_enabled: false,
+            errand: None,
             interfaces: Interfaces::default(),
             due: None,
             nudges: 0,

@@ -25,7 +25,25 @@ pub struct Step {
     /// The machine must be rebooted when it is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reboot_requested: bool,
+    /// Arguments that it takes, by name: `{description, required}`. None: nothing is known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argsinfo: Option<Map<String, Value>>,
+    /// Must the ramdisk run meanwhile? None: nothing is said, which means yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires_ramdisk: Option<bool>,
+    /// Is it for the node's children in place of the node itself?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub execute_on_child_nodes: bool,
+    /// Only these children, by UUID; empty: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit_child_node_execution: Vec<String>,
+    /// An abort was asked for; it takes effect behind this step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abort_after: bool,
 }
+
+/// Steps that every node has, whatever its interfaces: they act on the power, or on the work itself.
+pub const RESERVED: &[&str] = &["power_on", "power_off", "reboot", "hold", "wait"];
 
 impl Step {
     /// A step of the conductor's own, without arguments.
@@ -38,7 +56,41 @@ impl Step {
             abortable: false,
             in_band: false,
             reboot_requested: false,
+            argsinfo: None,
+            requires_ramdisk: None,
+            execute_on_child_nodes: false,
+            limit_child_node_execution: Vec::new(),
+            abort_after: false,
         }
+    }
+
+    /// Is it one of [`RESERVED`]?
+    pub fn is_reserved(&self) -> bool {
+        RESERVED.contains(&self.step.as_str())
+    }
+
+    /// Is it the same deed, whatever its arguments and priority?
+    pub fn is_same_as(&self, other: &Step) -> bool {
+        self.interface == other.interface && self.step == other.step
+    }
+
+    /// The step as a user wrote it.
+    pub fn wanted(&self) -> Value {
+        let mut shown = self.shown();
+        if let Some(map) = shown.as_object_mut() {
+            map.remove("abortable");
+            map.remove("priority");
+        }
+        shown
+    }
+
+    /// The step as `clean_step`, `deploy_step` and `service_step` show it: without what only the conductor needs to know.
+    pub fn shown(&self) -> Value {
+        let mut shown = serde_json::json!(self);
+        if let Some(map) = shown.as_object_mut() {
+            map.remove("in_band");
+        }
+        shown
     }
 
     /// `interface.step`, as errors and configuration name it.

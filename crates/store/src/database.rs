@@ -165,6 +165,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "groups", include_str!("../migrations/0002_groups.sql")),
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
+    (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
+    (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

@@ -3,10 +3,13 @@
 use crate::claim::Claim;
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
-use crate::{Result, Store, StoreError, allocation, chassis, event, micros};
+use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, micros};
 use jiff::Timestamp;
 use model::Secret;
+use model::bios::BiosSetting;
 use model::event::LogEvent;
+use model::firmware::FirmwareComponent;
+use model::history::HistoryEntry;
 use model::node::{Node, Object};
 use model::secret::{MASK, is_secret_key};
 use serde::{Deserialize, Serialize};
@@ -42,6 +45,18 @@ pub struct Edit {
     pub node: Node,
     /// Written in the same transaction.
     pub events: Vec<LogEvent>,
+    /// Entries for the node's history, written in the same transaction.
+    pub history: Vec<HistoryEntry>,
+    /// All BIOS settings of the node from now on, if they change.
+    pub bios: Option<Vec<BiosSetting>>,
+    /// All firmware components of the node from now on, if they change.
+    pub firmware: Option<Vec<FirmwareComponent>>,
+}
+
+impl Edit {
+    fn new(node: Node) -> Self {
+        Self { node, events: Vec::new(), history: Vec::new(), bios: None, firmware: None }
+    }
 }
 
 /// Filters of a list of nodes. Everything given must hold.
@@ -313,7 +328,7 @@ impl Store {
     {
         let mut tx = self.write().await?;
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
-        let mut edit = Edit { node: node.clone(), events: Vec::new() };
+        let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
         if edit.node != node {
             if edit.node.chassis_uuid != node.chassis_uuid {
@@ -325,6 +340,13 @@ impl Store {
         }
         for event in &edit.events {
             event::insert(&mut tx, event).await?;
+        }
+        history::append(&mut tx, uuid, &edit.history).await?;
+        if let Some(settings) = &edit.bios {
+            hardware::replace(&mut tx, uuid, settings).await?;
+        }
+        if let Some(components) = &edit.firmware {
+            hardware::replace(&mut tx, uuid, components).await?;
         }
         tx.commit().await?;
         if edit.node.due.is_some_and(|due| due <= now) || edit.node.due != node.due {

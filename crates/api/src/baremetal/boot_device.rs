@@ -1,11 +1,11 @@
 //! `/v1/nodes/{node}/management/boot_device`: by contract these ask the BMC at once.
 
+use super::schema::{FLAG, Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
-use crate::route::Route;
 use crate::route::Verb::{Get, Put};
-use crate::wording::display;
+use crate::route::{Route, Takes};
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -16,25 +16,31 @@ pub const ROUTES: &[Route] = &[
         "/v1/nodes/{node}/management/boot_device",
         "baremetal:node:get_boot_device",
         handler!(show),
-    ),
+    )
+    .query(&[]),
     Route::new(
         Put,
         "/v1/nodes/{node}/management/boot_device",
         "baremetal:node:set_boot_device",
         handler!(set),
     )
+    .query(ARGUMENTS)
+    .takes(Takes::Object(PROPERTIES, &["boot_device"]))
     .success(StatusCode::NO_CONTENT),
     Route::new(
         Get,
         "/v1/nodes/{node}/management/boot_device/supported",
         "baremetal:node:get_boot_device",
         handler!(supported),
-    ),
+    )
+    .query(&[]),
 ];
+
+const ARGUMENTS: &[&str] = &["boot_device", "persistent"];
+const PROPERTIES: &[Property] = &[property("boot_device", STRING), property("persistent", FLAG)];
 
 /// `GET …/boot_device`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     let found = call.state.conductor.boot_device(uuid).await?;
     Reply::json(&json!({"boot_device": found.device, "persistent": found.persistent}))
@@ -43,21 +49,18 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 /// `PUT …/boot_device {boot_device, persistent}`
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
     let args = call.arguments()?;
-    args.only(&["boot_device", "persistent"])?;
+    args.only(ARGUMENTS)?;
     args.require("boot_device")?;
     let device = args.text("boot_device")?.unwrap_or("None");
+    let device: String = device.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
     let persistent = args.boolean("persistent")?.unwrap_or(false);
     let node = call.node().await?.node;
-    if !call.state.conductor.supported_boot_devices(&node).contains(&device) {
-        return Err(ApiError::invalid(format!("Invalid boot device {} specified.", display(&device.into()))));
-    }
-    call.state.conductor.set_boot_device(node.uuid, device, persistent).await?;
+    call.state.conductor.set_boot_device(node.uuid, &device, persistent).await?;
     Ok(Reply::empty())
 }
 
 /// `GET …/boot_device/supported`
 pub async fn supported(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let node = call.node().await?.node;
     Reply::json(&json!({"supported_boot_devices": call.state.conductor.supported_boot_devices(&node)}))
 }

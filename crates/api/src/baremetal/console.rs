@@ -1,43 +1,41 @@
-//! `/v1/nodes/{node}/states/console`: no console interface is served yet, and the answers say so in Ironic's words.
+//! `/v1/nodes/{node}/states/console`
 
+use super::schema::{FLAG, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
-use crate::route::Route;
 use crate::route::Verb::{Get, Put};
+use crate::route::{Route, Takes};
 use axum::http::StatusCode;
-use model::node::Node;
+use model::errand::Deed;
 use serde_json::json;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes/{node}/states/console", "baremetal:node:get_console", handler!(show)),
+    Route::new(Get, "/v1/nodes/{node}/states/console", "baremetal:node:get_console", handler!(show))
+        .query(&[]),
     Route::new(Put, "/v1/nodes/{node}/states/console", "baremetal:node:set_console_state", handler!(set))
+        .query(ENABLED)
+        .takes(Takes::Object(&[property("enabled", FLAG)], ENABLED))
         .success(StatusCode::ACCEPTED),
 ];
 
+const ENABLED: &[&str] = &["enabled"];
+
 /// `GET …/console`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let node = call.node().await?.node;
-    if node.console_enabled {
-        return Err(unsupported(&node));
-    }
-    Reply::json(&json!({"console_enabled": false, "console_info": null}))
+    let info = if node.console_enabled { Some(call.state.conductor.console(node.uuid).await?) } else { None };
+    Reply::json(&json!({"console_enabled": node.console_enabled, "console_info": info}))
 }
 
-/// `PUT …/console {enabled}`
+/// `PUT …/console {enabled}`: started or stopped behind the answer.
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
     let args = call.arguments()?;
-    args.only(&["enabled"])?;
+    args.only(ENABLED)?;
     args.require("enabled")?;
-    args.boolean("enabled")?;
-    Err(unsupported(&call.node().await?.node))
-}
-
-fn unsupported(node: &Node) -> ApiError {
-    ApiError::invalid(format!(
-        "Driver {} does not support console (disabled or not implemented).",
-        node.driver
-    ))
+    let enabled = args.boolean("enabled")?.unwrap_or(false);
+    let node = call.node().await?.node;
+    call.state.conductor.errand(node.uuid, Deed::Console(enabled), call.caller.user.clone()).await?;
+    Ok(Reply::empty().at(call.url(&format!("nodes/{}/states/console", call.parameter("node")))))
 }

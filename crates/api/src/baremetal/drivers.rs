@@ -5,6 +5,7 @@ use crate::error::ApiError;
 use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
+use crate::wording::repr_text;
 use model::driver::{CLASSIC_DRIVERS, HardwareType, properties as properties_of};
 use model::node::InterfaceKind;
 use model::version as v;
@@ -12,20 +13,21 @@ use serde_json::{Map, Value, json};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/drivers", "baremetal:driver:get", handler!(list)),
-    Route::new(Get, "/v1/drivers/{driver}", "baremetal:driver:get", handler!(show)),
+    Route::new(Get, "/v1/drivers", "baremetal:driver:get", handler!(list))
+        .query(&["type", "detail", "fields"]),
+    Route::new(Get, "/v1/drivers/{driver}", "baremetal:driver:get", handler!(show)).query(&["fields"]),
     Route::new(
         Get,
         "/v1/drivers/{driver}/properties",
         "baremetal:driver:get_properties",
         handler!(properties),
-    ),
+    )
+    .query(&[]),
 ];
 
 /// `GET /v1/drivers`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let args = &call.query;
-    args.only(&["type", "detail", "fields"])?;
     let fields = args.list("fields")?;
     let detail = args.boolean("detail")?;
     if fields.is_some() && detail == Some(true) {
@@ -34,7 +36,7 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     if (detail.is_some() || args.value("type").is_some()) && !call.version.has(v::DYNAMIC_DRIVERS) {
         return Err(ApiError::needs(v::DYNAMIC_DRIVERS));
     }
-    check_fields_version(&call, fields.as_deref())?;
+    check_fields(&call, fields.as_deref())?;
     let dynamic = match args.text("type")? {
         None | Some("dynamic") => true,
         Some("classic") => false,
@@ -66,9 +68,8 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
 
 /// `GET /v1/drivers/{driver}`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&["fields"])?;
     let fields = call.query.list("fields")?;
-    check_fields_version(&call, fields.as_deref())?;
+    check_fields(&call, fields.as_deref())?;
     let name = call.parameter("driver");
     let hardware = hardware(&call, name)?;
     Reply::json(&chosen(shown(&call, name, hardware, true), fields.as_deref())?)
@@ -76,18 +77,71 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 
 /// `GET /v1/drivers/{driver}/properties`
 pub async fn properties(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
-    let hardware = hardware(&call, call.parameter("driver"))?;
+    let hardware = serving(&call)?;
     let rows: Map<String, Value> =
         properties_of(hardware).into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect();
     Reply::json(&rows)
 }
 
-fn check_fields_version(call: &Call, fields: Option<&[String]>) -> Result<(), ApiError> {
-    if fields.is_some() && !call.version.has(v::DRIVER_FIELDS) {
+fn check_fields(call: &Call, fields: Option<&[String]>) -> Result<(), ApiError> {
+    let Some(fields) = fields else { return Ok(()) };
+    if !call.version.has(v::DRIVER_FIELDS) {
         return Err(ApiError::not_acceptable());
     }
-    Ok(())
+    let mut known = ["hosts", "links", "name"].map(str::to_owned).to_vec();
+    for kind in FIELD_ORDER.iter().filter(|kind| call.version.has(since(**kind))) {
+        known.extend([format!("default_{kind}_interface"), format!("enabled_{kind}_interfaces")]);
+    }
+    known.extend(["properties", "type"].map(str::to_owned));
+    match fields.iter().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<_> = known.iter().map(|name| repr_text(name)).collect();
+            Err(ApiError::invalid(format!(
+                "Schema error: {} is not one of [{}]",
+                repr_text(name),
+                known.join(", ")
+            )))
+        }
+    }
+}
+
+/// The interfaces in the order in which Ironic's refusal of an unknown field names them.
+const FIELD_ORDER: &[InterfaceKind] = &[
+    InterfaceKind::Boot,
+    InterfaceKind::Console,
+    InterfaceKind::Deploy,
+    InterfaceKind::Inspect,
+    InterfaceKind::Management,
+    InterfaceKind::Network,
+    InterfaceKind::Power,
+    InterfaceKind::Raid,
+    InterfaceKind::Vendor,
+    InterfaceKind::Storage,
+    InterfaceKind::Rescue,
+    InterfaceKind::Bios,
+    InterfaceKind::Firmware,
+];
+
+/// The microversion from which a driver shows an interface.
+fn since(kind: InterfaceKind) -> v::Microversion {
+    match kind {
+        InterfaceKind::Storage => v::STORAGE_INTERFACE,
+        InterfaceKind::Rescue => v::RESCUE,
+        InterfaceKind::Bios => v::BIOS,
+        InterfaceKind::Firmware => v::FIRMWARE,
+        _ => v::DYNAMIC_DRIVERS,
+    }
+}
+
+/// The hardware type behind the driver that the path names, for what lies below the driver itself: Ironic words its absence
+/// differently there.
+pub fn serving(call: &Call) -> Result<&'static HardwareType, ApiError> {
+    let name = call.parameter("driver");
+    call.state.settings.drivers.serves(name).ok_or_else(|| {
+        let name: String = name.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+        ApiError::not_found(format!("The driver '{name}' is unknown."))
+    })
 }
 
 fn hardware(call: &Call, name: &str) -> Result<&'static HardwareType, ApiError> {
@@ -114,14 +168,7 @@ fn shown(call: &Call, name: &str, hardware: &HardwareType, detail: bool) -> Map<
     }
     let enabled = &call.state.settings.drivers;
     for kind in InterfaceKind::ALL.iter().copied() {
-        let since = match kind {
-            InterfaceKind::Storage => v::STORAGE_INTERFACE,
-            InterfaceKind::Rescue => v::RESCUE,
-            InterfaceKind::Bios => v::BIOS,
-            InterfaceKind::Firmware => v::FIRMWARE,
-            _ => v::DYNAMIC_DRIVERS,
-        };
-        if call.version.has(since) {
+        if call.version.has(since(kind)) {
             map.insert(format!("default_{kind}_interface"), json!(enabled.default_of(hardware, kind)));
             map.insert(format!("enabled_{kind}_interfaces"), json!(enabled.usable(hardware, kind)));
         }

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::wording::repr;
+use crate::wording::{is_falsy, repr};
 use jiff::Timestamp;
 use model::node::Object;
 use model::secret::{MASK, is_secret_key};
@@ -280,16 +280,6 @@ pub fn masked_instance_info(info: &Object) -> Value {
         }
     }
     shown
-}
-
-fn is_falsy(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
 }
 
 /// Where a client wrote exactly the mask back, what is stored stays (`docs/DIFFERENCES.md`: Ironic would store the stars).

@@ -4,7 +4,9 @@
 
 mod allocation_create;
 mod allocations;
+mod bios;
 mod boot_device;
+mod boot_mode;
 mod chassis;
 mod collection;
 mod conductors;
@@ -15,7 +17,11 @@ mod drivers;
 mod events;
 mod external_events;
 mod fields;
+mod firmware;
+mod history;
+mod indicators;
 mod inspection_rules;
+mod inventory;
 mod maintenance;
 mod node_create;
 mod node_fields;
@@ -23,6 +29,7 @@ mod node_link;
 mod node_list;
 mod node_patch;
 mod nodes;
+mod passthru;
 mod patch;
 mod port_document;
 mod port_fields;
@@ -35,6 +42,7 @@ mod ports;
 mod power;
 mod provision;
 mod query_schema;
+mod raid;
 mod ramdisk;
 mod records;
 mod runbook_traits;
@@ -46,6 +54,7 @@ mod steps;
 mod traits;
 mod validate;
 mod vifs;
+mod vmedia;
 mod volume;
 mod volume_connectors;
 mod volume_targets;
@@ -68,8 +77,17 @@ const ROUTES: &[&[Route]] = &[
     states::ROUTES,
     power::ROUTES,
     provision::ROUTES,
+    inventory::ROUTES,
     console::ROUTES,
     boot_device::ROUTES,
+    boot_mode::ROUTES,
+    raid::ROUTES,
+    indicators::ROUTES,
+    passthru::ROUTES,
+    bios::ROUTES,
+    firmware::ROUTES,
+    history::ROUTES,
+    vmedia::ROUTES,
     traits::ROUTES,
     vifs::ROUTES,
     chassis::ROUTES,
@@ -118,7 +136,10 @@ mod tests {
     #[test]
     fn what_is_public_is_what_the_contract_lists() {
         let public: Vec<_> = TABLE.routes().filter(|route| route.public).map(|route| route.path).collect();
-        assert_eq!(public, ["/", "/v1", "/healthcheck", "/v1/lookup", "/v1/heartbeat/{node}"]);
+        assert_eq!(
+            public,
+            ["/", "/v1", "/healthcheck", "/v1/lookup", "/v1/heartbeat/{node}", "/v1/continue_inspection"]
+        );
     }
 
     #[test]

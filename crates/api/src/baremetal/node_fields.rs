@@ -236,7 +236,7 @@ pub fn provision_state(state: ProvisionState, version: Microversion) -> Option<&
 }
 
 fn step(step: Option<&Step>) -> Value {
-    step.map_or_else(|| json!({}), |step| json!(step))
+    step.map_or_else(|| json!({}), Step::shown)
 }
 
 /// `driver_internal_info`: the stored bag, and what tools look for in it (`conductor.md` §15) from where Billet keeps it.
@@ -258,27 +258,6 @@ pub fn internal_info(node: &Node) -> Map<String, Value> {
     set("agent_status", agent.status.clone().map(Value::from));
     set("agent_status_message", agent.status_message.clone().map(Value::from));
     set("agent_last_heartbeat", maybe_time(agent.last_heartbeat).map(Value::from));
-    let kind = match node.provision_state {
-        ProvisionState::Cleaning
-        | ProvisionState::CleanWait
-        | ProvisionState::CleanHold
-        | ProvisionState::CleanFailed => Some("clean"),
-        ProvisionState::Deploying
-        | ProvisionState::DeployWait
-        | ProvisionState::DeployHold
-        | ProvisionState::DeployFailed => Some("deploy"),
-        ProvisionState::Servicing
-        | ProvisionState::ServiceWait
-        | ProvisionState::ServiceHold
-        | ProvisionState::ServiceFailed => Some("service"),
-        _ => None,
-    };
-    if let Some(kind) = kind
-        && !node.work.steps.is_empty()
-    {
-        info.insert(format!("{kind}_steps"), json!(node.work.steps));
-        info.insert(format!("{kind}_step_index"), json!(node.work.next));
-    }
     info
 }
 

@@ -16,6 +16,7 @@ use crate::wording::{display, repr, repr_text};
 use axum::http::StatusCode;
 use conductor::ProvisionRequest;
 use model::Secret;
+use model::runbook::Runbook;
 use model::state::{Event, ProvisionState};
 use model::step::Step;
 use model::version::{self as v, Microversion};
@@ -75,12 +76,11 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
     check_versions(&target, VERB_VERSIONS, call.version)?;
     let verb = check_table(&row, &target)?;
     check_config_drive(verb, config_drive.as_ref(), call.version)?;
-    if let Some(runbook) = runbook {
-        if !call.version.has(v::RUNBOOKS) {
-            return Err(ApiError::not_acceptable());
-        }
-        return Err(ApiError::not_found(format!("Runbook {} could not be found.", display(&runbook.into()))));
-    }
+    let runbook = match runbook {
+        Some(ident) => Some(read_runbook(&call, &row, verb, &ident, &lists).await?),
+        None => None,
+    };
+    let disable_ramdisk = runbook.as_ref().map_or(disable_ramdisk, |runbook| Some(runbook.disable_ramdisk));
     check_disable_ramdisk(verb, disable_ramdisk, call.version)?;
     lists.check(verb, call.version)?;
     if rescue_password.is_some() && verb != Event::Rescue {
@@ -93,10 +93,14 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
             "A non-empty \"rescue_password\" is required when setting target provision state to rescue",
         ));
     }
+    let steps = match runbook {
+        Some(runbook) => Some(allowed(runbook.ordered_steps(), verb, &call.state.settings.disallowed_steps)?),
+        None => lists.steps(verb, &call.state.settings.disallowed_steps)?,
+    };
     let request = ProvisionRequest {
         verb,
         config_drive,
-        steps: lists.steps(verb, &call.state.settings.disallowed_steps)?,
+        steps,
         disable_ramdisk: disable_ramdisk.unwrap_or(false),
         rescue_password: rescue_password.map(Secret::new),
     };
@@ -137,6 +141,77 @@ fn check_table(row: &NodeRow, target: &str) -> Result<Event, ApiError> {
         node.uuid,
         node.provision_state
     )))
+}
+
+/// The runbook of that name or UUID, if it may be run on the node.
+///
+/// From 1.112 on the node needs one of the runbook's traits; before that, the runbook's name must be one of the node's.
+async fn read_runbook(
+    call: &Call,
+    row: &NodeRow,
+    verb: Event,
+    ident: &str,
+    lists: &StepLists,
+) -> Result<Runbook, ApiError> {
+    if !call.version.has(v::RUNBOOKS) {
+        return Err(ApiError::not_acceptable());
+    }
+    let runbook: Runbook = call.state.store.get(ident).await?;
+    let node = &row.node;
+    if call.version.has(v::RUNBOOK_TRAITS) {
+        if runbook.traits.is_empty() {
+            return Err(ApiError::invalid(format!(
+                "Runbook {} has no traits configured. Please ask an administrator to add traits to the runbook.",
+                runbook.uuid
+            )));
+        }
+        if runbook.traits.is_disjoint(&node.traits) {
+            let traits = Value::from(runbook.traits.iter().cloned().collect::<Vec<_>>());
+            return Err(ApiError::invalid(format!(
+                "This runbook has not been approved for use on this node {}. The node does not have any of the runbook's traits \
+                 {}. Please ask an administrator to add a matching trait to your node.",
+                node.uuid,
+                repr(&traits)
+            )));
+        }
+    } else if !node.traits.contains(&runbook.name) {
+        return Err(ApiError::invalid(format!(
+            "This runbook has not been approved for use on this node {}. Please ask an administrator to add it to your node \
+             traits.",
+            node.uuid
+        )));
+    }
+    let twice = match verb {
+        Event::Clean => lists.clean.is_some().then_some("clean_steps"),
+        Event::Service => lists.service.is_some().then_some("service_steps"),
+        _ => {
+            return Err(ApiError::invalid(
+                "\"runbooks\" is only valid when setting target provision state to any of ['clean', 'service']",
+            ));
+        }
+    };
+    match twice {
+        Some(list) => {
+            Err(ApiError::invalid(format!("Please provide either \"{list}\" or a runbook, but not both.")))
+        }
+        None => Ok(runbook),
+    }
+}
+
+/// Refuses what the operator forbids.
+fn allowed(steps: Vec<Step>, verb: Event, disallowed: &[String]) -> Result<Vec<Step>, ApiError> {
+    let kind = match verb {
+        Event::Clean => "clean",
+        Event::Service => "service",
+        _ => "deploy",
+    };
+    match steps.iter().find(|step| disallowed.contains(&step.full_name())) {
+        Some(step) => Err(ApiError::invalid(format!(
+            "{kind} step '{}' is not allowed. Disallowed by operator configuration [api]disallow_{kind}_steps.",
+            step.full_name()
+        ))),
+        None => Ok(steps),
+    }
 }
 
 fn only_valid(what: &str, target: &str) -> ApiError {
@@ -307,15 +382,9 @@ impl StepLists {
         for item in list {
             let (step, _) = read_step(&item, shape)
                 .map_err(|reason| ApiError::invalid(format!("Invalid {kind}_steps: {reason}")))?;
-            if disallowed.contains(&step.full_name()) {
-                return Err(ApiError::invalid(format!(
-                    "{kind} step '{}' is not allowed. Disallowed by operator configuration [api]disallow_{kind}_steps.",
-                    step.full_name()
-                )));
-            }
             steps.push(step);
         }
-        Ok(Some(steps))
+        allowed(steps, verb, disallowed).map(Some)
     }
 }
 

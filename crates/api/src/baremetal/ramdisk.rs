@@ -1,20 +1,22 @@
-//! `GET /v1/lookup` and `POST /v1/heartbeat/{node}`: what ramdisks call. Both are public; the token is what counts.
+//! `GET /v1/lookup`, `POST /v1/heartbeat/{node}` and `POST /v1/continue_inspection`: what ramdisks call. They are public; the token,
+//! and what state the node is in, is what counts.
 
 use super::node_fields::internal_info;
 use crate::args::normal_mac;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
-use crate::limits::LOOKUP_ADDRESSES;
+use crate::limits::{INSPECTION_BODY_BYTES, LOOKUP_ADDRESSES};
 use crate::route::Route;
 use crate::route::Verb::{Get, Post};
+use crate::wording::repr;
 use axum::http::StatusCode;
-use conductor::{HeartbeatRequest, LookupRequest};
+use conductor::{HeartbeatRequest, InspectionReport, LookupRequest};
 use model::Secret;
 use model::agent::AgentConfig;
-use model::node::{InterfaceKind, Node};
-use model::version as v;
-use serde_json::json;
+use model::node::{InterfaceKind, Node, Object};
+use model::version::{self as v, Microversion};
+use serde_json::{Value, json};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
@@ -27,6 +29,17 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::ACCEPTED)
         .public()
         .ramdisk(),
+    // Ironic serves it from 1.84 on, and to ramdisks that ask for nothing, which is 1.1; the handler tells these from the rest.
+    Route::new(
+        Post,
+        "/v1/continue_inspection",
+        "baremetal:driver:ipa_continue_inspection",
+        handler!(continue_inspection),
+    )
+    .success(StatusCode::ACCEPTED)
+    .body_limit(INSPECTION_BODY_BYTES)
+    .public()
+    .ramdisk(),
 ];
 
 /// `GET /v1/lookup?addresses=…&node_uuid=…`
@@ -55,16 +68,89 @@ pub async fn lookup(call: Call) -> Result<Reply, ApiError> {
     } else {
         (without_token(&call, &addresses, node_uuid).await.map_err(unknown)?, None)
     };
+    found(&call, &node, token)
+}
+
+/// What a ramdisk that was recognised gets to know.
+fn found(call: &Call, node: &Node, token: Option<Secret>) -> Result<Reply, ApiError> {
     Reply::json(&json!({
         "node": {
             "uuid": node.uuid,
             "properties": node.properties,
             "instance_info": super::fields::masked_instance_info(&node.instance_info),
-            "driver_internal_info": internal_info(&node),
+            "driver_internal_info": internal_info(node),
             "links": call.links(&format!("nodes/{}", node.uuid)),
         },
-        "config": config(&call, &node, token)?,
+        "config": config(call, node, token)?,
     }))
+}
+
+/// `POST /v1/continue_inspection[?node_uuid=…]`
+pub async fn continue_inspection(call: Call) -> Result<Reply, ApiError> {
+    let is_new = call.version.has(v::CONTINUE_INSPECTION);
+    let node_uuid = call.query.uuid("node_uuid")?;
+    if !is_new && (call.version != Microversion::MIN || node_uuid.is_some()) {
+        let since = v::CONTINUE_INSPECTION;
+        return Err(ApiError::not_found(format!("API version {since} or newer is required")));
+    }
+    let mut data = crate::args::object("body", call.json()?)?;
+    let inventory = read_inventory(data.remove("inventory"))
+        .map_err(|reason| ApiError::invalid(format!("Schema error for data: {reason}")))?;
+    let address = |key: &str| {
+        inventory.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let bmc_addresses: Vec<_> = ["bmc_address", "bmc_v6address"].into_iter().filter_map(address).collect();
+    let interfaces = inventory.get("interfaces").and_then(Value::as_array);
+    let macs: Vec<_> = interfaces
+        .into_iter()
+        .flatten()
+        .filter_map(|interface| normal_mac(interface["mac_address"].as_str()?))
+        .take(LOOKUP_ADDRESSES)
+        .collect();
+    if macs.is_empty() && bmc_addresses.is_empty() && node_uuid.is_none() {
+        return Err(ApiError::invalid("No lookup information provided"));
+    }
+    let report = InspectionReport { node_uuid, macs, bmc_addresses, inventory, plugin_data: data };
+    let (node, token) = call
+        .state
+        .conductor
+        .continue_inspection(report, is_new)
+        .await
+        .map_err(|error| unknown(error.into()))?;
+    if is_new { found(&call, &node, token) } else { Reply::json(&json!({"uuid": node.uuid})) }
+}
+
+/// The least that an inventory must have; the error is what is wrong with it.
+fn read_inventory(value: Option<Value>) -> Result<Object, String> {
+    let inventory = match value {
+        Some(Value::Object(inventory)) => inventory,
+        Some(other) => return Err(format!("{} is not of type 'object'", repr(&other))),
+        None => return Err("'inventory' is a required property".to_owned()),
+    };
+    for key in ["bmc_address", "bmc_v6address"] {
+        if let Some(other) = inventory.get(key).filter(|value| !value.is_null() && !value.is_string()) {
+            return Err(format!("{} is not of type 'string', 'null'", repr(other)));
+        }
+    }
+    let interfaces = match inventory.get("interfaces") {
+        Some(Value::Array(interfaces)) if interfaces.is_empty() => {
+            return Err("[] should be non-empty".to_owned());
+        }
+        Some(Value::Array(interfaces)) => interfaces,
+        Some(other) => return Err(format!("{} is not of type 'array'", repr(other))),
+        None => return Err("'interfaces' is a required property".to_owned()),
+    };
+    for interface in interfaces {
+        let Value::Object(interface) = interface else {
+            return Err(format!("{} is not of type 'object'", repr(interface)));
+        };
+        match interface.get("mac_address") {
+            Some(Value::String(_)) => {}
+            Some(other) => return Err(format!("{} is not of type 'string'", repr(other))),
+            None => return Err("'mac_address' is a required property".to_owned()),
+        }
+    }
+    Ok(inventory)
 }
 
 /// A node that isn't there and one that may not be looked up now read the same.

@@ -2,8 +2,8 @@
 
 use super::fields::keep_masked;
 use super::schema::{ARRAY, BOOLEAN, INTEGER, OBJECT, Property, STRING, check_value, limited, property};
+use crate::args::parse_uuid;
 use crate::error::ApiError;
-use crate::wording::repr_text;
 use model::step::Step;
 use serde_json::Value;
 
@@ -49,14 +49,19 @@ pub fn read_step(item: &Value, shape: &Property) -> Result<(Step, i64), String> 
     check_value(item, shape)?;
     let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
     let name = text("step");
-    if item.get("execute_on_child_nodes").is_some_and(|value| value != &Value::Bool(false)) {
-        return Err(format!(
-            "step {} asks for execute_on_child_nodes, which this version of Billet does not do; send the steps to each child",
-            repr_text(name)
-        ));
-    }
     let mut step = Step::core(text("interface"), name, number(item, "priority")?);
     step.args = item.get("args").and_then(Value::as_object).cloned().unwrap_or_default();
+    step.execute_on_child_nodes = item.get("execute_on_child_nodes") == Some(&Value::Bool(true));
+    let children = item.get("limit_child_node_execution").and_then(Value::as_array);
+    for child in children.into_iter().flatten() {
+        let child = child.as_str().filter(|text| !step.execute_on_child_nodes || parse_uuid(text).is_some());
+        let Some(child) = child else {
+            return Err(format!(
+                "Invalid entry detected for execute_on_child_node parameter in step {name}."
+            ));
+        };
+        step.limit_child_node_execution.push(child.to_owned());
+    }
     Ok((step, number(item, "order")?))
 }
 
@@ -139,7 +144,9 @@ mod tests {
             json!({"interface": "deploy", "step": "x", "order": ""}),
             json!({"interface": "deploy", "step": "x", "order": "99999999999999999999"}),
             json!({"interface": "deploy", "step": "x", "order": null}),
-            json!({"interface": "deploy", "step": "x", "execute_on_child_nodes": true}),
+            json!({"interface": "deploy", "step": "x", "execute_on_child_nodes": "yes"}),
+            json!({"interface": "deploy", "step": "x", "execute_on_child_nodes": true,
+                   "limit_child_node_execution": ["not-a-uuid"]}),
         ] {
             assert!(read_step(&bad, &USER_STEP).is_err(), "{bad}");
         }

@@ -3,10 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod auth;
+mod bios;
+mod boot_mode;
+mod console;
+mod drivers;
+mod firmware;
+mod history;
 mod hostile;
+mod indicators;
 mod nodes;
+mod passthru;
 mod ports;
+mod raid;
 mod ramdisk;
 mod site;
 mod states;
 mod versions;
+mod vmedia;

@@ -11,7 +11,9 @@ use model::driver::{Enabled, FAKE};
 use model::node::Node;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Guard, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -20,6 +22,7 @@ pub struct Site {
     pub operator: Router,
     pub ramdisk: Router,
     pub store: Store,
+    pub conductor: Conductor,
     _dir: tempfile::TempDir,
 }
 
@@ -76,12 +79,17 @@ impl Site {
             drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(),
             ..Settings::default()
         };
-        let state =
-            Arc::new(ApiState { store: store.clone(), conductor, settings, started_at: Timestamp::now() });
+        let state = Arc::new(ApiState {
+            store: store.clone(),
+            conductor: conductor.clone(),
+            settings,
+            started_at: Timestamp::now(),
+        });
         Self {
             operator: api::operator_router(Arc::clone(&state)),
             ramdisk: api::ramdisk_router(state),
             store,
+            conductor,
             _dir: dir,
         }
     }
@@ -150,5 +158,31 @@ impl Site {
             })
             .await
             .unwrap();
+    }
+
+    /// Lets the conductor work until a node is as it should be, then stops it.
+    pub async fn work_until(&self, uuid: Uuid, done: impl Fn(&Node) -> bool) -> Node {
+        let stop = CancellationToken::new();
+        let running = self.conductor.clone();
+        let ended = stop.clone();
+        let working = tokio::spawn(async move { running.run(ended).await });
+        let reached = async {
+            loop {
+                let node = self.store.node(&uuid.to_string()).await.unwrap().node;
+                if done(&node) {
+                    return node;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let node = tokio::time::timeout(Duration::from_secs(20), reached).await.expect("within the limit");
+        stop.cancel();
+        working.await.unwrap();
+        node
+    }
+
+    /// Lets the conductor carry out what was asked of a node's hardware.
+    pub async fn work(&self, uuid: Uuid) -> Node {
+        self.work_until(uuid, |node| node.errand.is_none()).await
     }
 }

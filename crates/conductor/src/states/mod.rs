@@ -30,10 +30,14 @@ pub async fn handle(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         S::Servicing => servicing::run(visit).await,
         S::ServiceWait => waiting::run(visit, Phase::Service).await,
         S::Inspecting => inspecting::run(visit).await,
+        S::InspectWait => inspecting::wait(visit).await,
         S::Adopting => adopting::run(visit).await,
-        S::Rescuing | S::Unrescuing => rescuing::run(visit).await,
+        S::Rescuing => rescuing::run(visit).await,
+        S::RescueWait => rescuing::wait(visit).await,
+        S::Unrescuing => rescuing::back(visit).await,
+        S::Active if visit.node.work.tear_down => servicing::leave(visit).await,
         state if state.kind() == Kind::Failure => failed::run(visit).await,
-        // Stable and held states, and the waits that only hardware to come will enter.
+        // Stable and held states: a user acts next.
         _ => Ok(Outcome::Wait(None)),
     }
 }

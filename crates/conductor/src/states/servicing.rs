@@ -7,10 +7,11 @@ use crate::steps;
 use crate::visit::Visit;
 use bmc::BootDevice;
 use model::agent::Phase;
-use model::node::PowerState;
+use model::node::{PowerState, Work};
 use model::state::Event;
 
 pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
+    steps::plan_ahead(visit, Phase::Service).await?;
     if let Some(outcome) = steps::prepare_ramdisk(visit, Phase::Service).await? {
         return Ok(outcome);
     }
@@ -18,11 +19,36 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         return Ok(outcome);
     }
     if steps::needs_ramdisk(&visit.node) {
-        power::ensure(visit, PowerState::Off).await?;
-        boot::set_device(visit, BootDevice::Disk, true).await?;
-        power::ensure(visit, PowerState::On).await?;
+        restore(visit).await?;
     }
     Ok(Outcome::next_with(Event::Done, |node| {
         steps::forget(node, Phase::Service);
     }))
+}
+
+/// The machine leaves the ramdisk and boots its instance again.
+pub async fn restore(visit: &mut Visit<'_>) -> Result<(), Failure> {
+    power::ensure(visit, PowerState::Off).await?;
+    boot::set_device(visit, BootDevice::Disk, true).await?;
+    power::ensure(visit, PowerState::On).await
+}
+
+/// `active` behind a service that was aborted: the instance is still to be booted.
+pub async fn leave(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
+    let restored = match visit.node.work.boot {
+        Some(_) => restore(visit).await,
+        None => Ok(()),
+    };
+    let error = match restored {
+        Err(error) if error.is_runners() => return Err(error),
+        Err(error) => Some(format!("Failed to tear down service after aborting the operation: {error}")),
+        Ok(()) => None,
+    };
+    visit
+        .edit(|edit| {
+            edit.node.work = Work::default();
+            edit.node.last_error = error.or(edit.node.last_error.take());
+        })
+        .await?;
+    Ok(Outcome::Wait(None))
 }

@@ -1,13 +1,15 @@
 //! Steps that the ramdisk carries out, and the list of those that it offers.
 
-use super::{Progress, command_once};
+use super::command::command_once;
+use super::{Progress, plan};
+use crate::hardware;
 use crate::outcome::Failure;
 use crate::visit::Visit;
-use model::agent::{ExecuteStepParams, GetStepsParams, Phase, StepCall, StepList};
+use model::agent::{AgentStep, ExecuteStepParams, GetStepsParams, Phase, StepCall, StepList};
 use model::event::{EventKind, LogEvent};
-use model::node::{Node, Object};
+use model::node::{InterfaceKind, Node, Object};
 use model::secret::{MASK, is_secret_key};
-use model::step::{self, Step};
+use model::step::Step;
 use serde_json::{Map, Value, json};
 
 /// Runs one agent step.
@@ -33,10 +35,7 @@ pub async fn run(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<Pro
     Ok(if done.is_some() { Progress::Done } else { Progress::Waiting })
 }
 
-/// Asks the agent which steps it offers, and merges them with what is to be done.
-///
-/// Automated cleaning and deployment take every step with a priority above 0, sorted; what the user listed stays in the user's
-/// order and must be among those offered.
+/// Asks the agent which steps it offers, and decides anew what is to be done, now that everything on offer is known.
 pub async fn merge_offered(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Failure> {
     let started = visit.now();
     let params = json!(GetStepsParams { node: agent_view(&visit.node), ports: ports(visit).await? });
@@ -49,21 +48,12 @@ pub async fn merge_offered(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Fa
         StepList::from_result(phase, &result.command_result.unwrap_or(Value::Null)).map_err(|error| {
             Failure::last(format!("the agent's list of {} steps can't be read: {error}", phase.name()))
         })?;
-    let offered: Vec<Step> = list
-        .steps
-        .values()
-        .flatten()
-        .map(|offer| Step {
-            interface: if offer.interface.is_empty() { "deploy".to_owned() } else { offer.interface.clone() },
-            step: offer.step.clone(),
-            args: Map::new(),
-            priority: offer.priority,
-            abortable: offer.abortable,
-            in_band: true,
-            reboot_requested: offer.reboot_requested,
-        })
-        .collect();
-    let steps = merge(&visit.node, &offered)?;
+    let mut offered: Vec<_> = list.steps.values().flatten().filter_map(in_band).collect();
+    offered.retain(|step| takes_part(&visit.node, step));
+    if phase == Phase::Clean {
+        plan::prioritise(&mut offered, &visit.conductor.settings().clean_priorities);
+    }
+    let steps = super::decide(visit, phase, Some(offered)).await?;
     let now = visit.now();
     visit
         .edit(|edit| {
@@ -74,42 +64,35 @@ pub async fn merge_offered(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Fa
                 LogEvent::new(Some(edit.node.uuid), started, EventKind::Agent, phase.get_command(), detail)
                     .until(now),
             );
-            edit.node.driver_internal_info.insert(format!("{}_steps", phase.name()), json!(steps));
+            super::set_steps(&mut edit.node, phase, steps);
             edit.node.driver_internal_info.insert("hardware_manager_version".into(), json!(list.versions));
-            edit.node.work.steps = steps;
             edit.node.work.agent_steps_known = true;
         })
         .await
 }
 
-fn merge(node: &Node, offered: &[Step]) -> Result<Vec<Step>, Failure> {
-    // The step that runs now keeps its place, whatever priorities the agent names.
-    let fixed = (node.work.next + usize::from(node.work.started_at.is_some())).min(node.work.steps.len());
-    let (done, ahead) = node.work.steps.split_at(fixed);
-    let mut steps = ahead.to_vec();
-    match &node.work.user_steps {
-        Some(wanted) => {
-            for user in wanted {
-                let offer =
-                    offered.iter().find(|offer| offer.interface == user.interface && offer.step == user.step);
-                let Some(offer) = offer else {
-                    let mut names: Vec<_> = offered.iter().map(Step::full_name).collect();
-                    names.sort();
-                    return Err(Failure::last(format!(
-                        "Node does not support these steps: {}. The ramdisk offers: {}",
-                        user.full_name(),
-                        names.join(", ")
-                    )));
-                };
-                steps.push(Step { args: user.args.clone(), ..offer.clone() });
-            }
-        }
-        None => {
-            steps.extend(offered.iter().filter(|step| step.priority > 0).cloned());
-            step::sort(&mut steps);
-        }
+/// A step of the agent's list. One that names no interface is the deploy interface's.
+fn in_band(offer: &AgentStep) -> Option<Step> {
+    if offer.step.is_empty() {
+        return None;
     }
-    Ok([done, &steps].concat())
+    let interface = if offer.interface.is_empty() { "deploy" } else { &offer.interface };
+    let mut step = Step::core(interface, &offer.step, offer.priority);
+    step.abortable = offer.abortable;
+    step.in_band = true;
+    step.reboot_requested = offer.reboot_requested;
+    step.argsinfo = offer.argsinfo.as_ref().and_then(Value::as_object).cloned();
+    step.requires_ramdisk = Some(true);
+    Some(step)
+}
+
+/// The ramdisk's steps for the deploy interface are everybody's; those for RAID are for nodes whose RAID interface is the agent.
+fn takes_part(node: &Node, step: &Step) -> bool {
+    match step.interface.as_str() {
+        "deploy" => true,
+        "raid" => hardware::implementation(node, InterfaceKind::Raid) == "agent",
+        _ => false,
+    }
 }
 
 async fn ports(visit: &Visit<'_>) -> Result<Vec<Value>, Failure> {
@@ -147,42 +130,8 @@ mod tests {
     use jiff::Timestamp;
     use uuid::Uuid;
 
-    fn offer(step: &str, priority: i64) -> Step {
-        Step { in_band: true, ..Step::core("deploy", step, priority) }
-    }
-
     fn node() -> Node {
         Node::new(Uuid::nil(), "ipmi", Timestamp::UNIX_EPOCH)
-    }
-
-    #[test]
-    fn automated_cleaning_takes_what_has_a_priority_in_its_order() {
-        let offered =
-            [offer("erase_devices", 10), offer("burnin_cpu", 0), offer("erase_devices_metadata", 99)];
-        let names: Vec<_> = merge(&node(), &offered).unwrap().into_iter().map(|step| step.step).collect();
-        assert_eq!(names, ["erase_devices_metadata", "erase_devices"]);
-    }
-
-    #[test]
-    fn manual_cleaning_keeps_the_users_order_and_names_what_is_not_offered() {
-        let offered = [offer("erase_devices", 10), offer("erase_devices_metadata", 99)];
-        let mut node = node();
-        node.work.user_steps = Some(vec![offer("erase_devices", 0), offer("erase_devices_metadata", 0)]);
-        let names: Vec<_> = merge(&node, &offered).unwrap().into_iter().map(|step| step.step).collect();
-        assert_eq!(names, ["erase_devices", "erase_devices_metadata"]);
-        node.work.user_steps = Some(vec![offer("polish", 0)]);
-        let error = merge(&node, &offered).unwrap_err().to_string();
-        assert!(error.contains("deploy.polish") && error.contains("deploy.erase_devices"), "{error}");
-    }
-
-    #[test]
-    fn steps_that_are_done_stay_done_when_the_agent_adds_its_own() {
-        let mut node = node();
-        node.work.steps = vec![Step::core("deploy", "deploy", 100), Step::core("deploy", "write_image", 80)];
-        node.work.next = 1;
-        let names: Vec<_> =
-            merge(&node, &[offer("raise", 90)]).unwrap().into_iter().map(|step| step.step).collect();
-        assert_eq!(names, ["deploy", "raise", "write_image"]);
     }
 
     #[test]

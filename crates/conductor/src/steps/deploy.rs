@@ -1,7 +1,9 @@
 //! The core deploy steps of the `direct` deploy interface (`conductor.md` §4, §5).
 
-use super::{Progress, agent_side, command_once};
+use super::command::command_once;
+use super::{Progress, agent_side};
 use crate::boot;
+use crate::fake;
 use crate::hardware;
 use crate::image;
 use crate::outcome::Failure;
@@ -10,34 +12,21 @@ use crate::visit::Visit;
 use bmc::BootDevice;
 use model::agent::{InstallBootloaderParams, PartitionUuids, Phase, PrepareImageParams};
 use model::event::{EventKind, LogEvent};
-use model::node::{Node, PowerState};
+use model::node::{InterfaceKind, PowerState};
 use model::step::Step;
 use serde_json::{Map, Value, json};
-
-/// The steps that every deployment of this node consists of; the agent may add its own between them.
-pub fn core_steps(node: &Node) -> Vec<Step> {
-    if hardware::uses_ramdisk(node) {
-        [
-            ("deploy", 100),
-            ("write_image", 80),
-            ("prepare_instance_boot", 60),
-            ("tear_down_agent", 40),
-            ("switch_to_tenant_network", 30),
-            ("boot_instance", 20),
-        ]
-        .into_iter()
-        .map(|(step, priority)| Step::core("deploy", step, priority))
-        .collect()
-    } else {
-        vec![Step::core("deploy", "deploy", 100)]
-    }
-}
 
 /// Runs one core step; each may be run again after a crash.
 pub async fn run(visit: &mut Visit<'_>, step: &Step) -> Result<Progress, Failure> {
     match step.step.as_str() {
-        "deploy" if !hardware::uses_ramdisk(&visit.node) => Ok(Progress::Done),
-        "deploy" => start_agent(visit).await,
+        "deploy" => match hardware::implementation(&visit.node, InterfaceKind::Deploy) {
+            "fake" => {
+                fake::pause(visit, InterfaceKind::Deploy, "deploy").await?;
+                Ok(Progress::Done)
+            }
+            "ramdisk" => boot_ramdisk_instance(visit).await,
+            _ => start_agent(visit).await,
+        },
         "write_image" => write_image(visit).await,
         "prepare_instance_boot" => prepare_instance_boot(visit).await,
         "tear_down_agent" => tear_down_agent(visit).await,
@@ -60,6 +49,14 @@ async fn start_agent(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
         // The list is merged behind the step that runs: it counts as done for that.
         agent_side::merge_offered(visit, Phase::Deploy).await?;
     }
+    Ok(Progress::Done)
+}
+
+/// The instance is a ramdisk: the machine boots it over the network, now and each time.
+async fn boot_ramdisk_instance(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
+    power::ensure(visit, PowerState::Off).await?;
+    boot::set_device(visit, BootDevice::Pxe, true).await?;
+    power::ensure(visit, PowerState::On).await?;
     Ok(Progress::Done)
 }
 

@@ -5,25 +5,35 @@
 //! between the call and its record does not run the step twice.
 
 pub mod agent_side;
+mod children;
+pub mod command;
 pub mod deploy;
+pub mod offered;
+mod out_of_band;
+pub mod plan;
+mod reserved;
 
 use crate::boot;
 use crate::hardware;
+use crate::history;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
-use model::agent::{CommandResult, CommandStatus, Phase};
+use model::agent::Phase;
+use model::deploy_template::DeployTemplate;
 use model::event::{EventKind, LogEvent};
 use model::node::{AgentLink, Node, Work};
 use model::state::Event;
 use model::step::Step;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 /// What carrying out one step came to.
 pub enum Progress {
     /// Done.
     Done,
-    /// The ramdisk is at it, or is being started: the node goes to its wait state.
+    /// The ramdisk or the BMC is at it: the node goes to its wait state.
     Waiting,
+    /// Nothing goes on until a user says so.
+    Held,
 }
 
 /// Shows the step under way in the field of its phase.
@@ -35,22 +45,170 @@ pub fn show_step(node: &mut Node, phase: Phase, step: Option<Step>) {
     }
 }
 
-/// The work of a phase is over: its progress, its agent and its traces in `driver_internal_info` go.
+/// The step that the field of its phase shows.
+pub fn shown_step(node: &Node, phase: Phase) -> Option<&Step> {
+    match phase {
+        Phase::Clean => node.clean_step.as_ref(),
+        Phase::Deploy => node.deploy_step.as_ref(),
+        Phase::Service => node.service_step.as_ref(),
+    }
+}
+
+/// The same, to be changed.
+pub fn shown_step_mut(node: &mut Node, phase: Phase) -> Option<&mut Step> {
+    match phase {
+        Phase::Clean => node.clean_step.as_mut(),
+        Phase::Deploy => node.deploy_step.as_mut(),
+        Phase::Service => node.service_step.as_mut(),
+    }
+}
+
+/// The step that runs or runs next.
+pub fn current(node: &Node) -> Option<&Step> {
+    node.work.steps.get(node.work.next)
+}
+
+/// The work of a phase is over: its progress, its agent and its traces in `driver_internal_info` go. The list of steps stays as
+/// null, as Ironic leaves it.
 pub fn forget(node: &mut Node, phase: Phase) {
     node.work = Work::default();
     node.agent = AgentLink::default();
     show_step(node, phase, None);
-    let name = phase.name();
-    for key in
-        [&format!("{name}_steps"), &format!("{name}_step_index"), "hardware_manager_version", "agent_url"]
-    {
+    forget_progress(node, phase);
+    node.driver_internal_info.insert(list_key(phase), Value::Null);
+}
+
+/// What `driver_internal_info` tells of work that is not going on any more.
+pub fn forget_progress(node: &mut Node, phase: Phase) {
+    for key in [&format!("{}_step_index", phase.name()), "hardware_manager_version", "agent_url"] {
         node.driver_internal_info.remove(key);
     }
+    let own: &[&str] = match phase {
+        Phase::Clean => &["cleaning_disable_ramdisk", "declarative_cleaning"],
+        Phase::Deploy => &["user_deploy_steps", "steps_validated"],
+        Phase::Service => &["service_disable_ramdisk"],
+    };
+    for key in own {
+        node.driver_internal_info.remove(*key);
+    }
+}
+
+fn list_key(phase: Phase) -> String {
+    format!("{}_steps", phase.name())
+}
+
+/// Takes over a list of steps and shows it.
+pub fn set_steps(node: &mut Node, phase: Phase, steps: Vec<Step>) {
+    let shown: Vec<_> = steps.iter().map(Step::shown).collect();
+    node.driver_internal_info.insert(list_key(phase), json!(shown));
+    node.work.steps = steps;
+}
+
+/// Shows what the user asked for, until it is known whether it can be done.
+pub fn show_wanted(node: &mut Node, phase: Phase) {
+    let shown: Vec<_> = node.work.user_steps.iter().flatten().map(Step::wanted).collect();
+    node.driver_internal_info.insert(list_key(phase), json!(shown));
+    let disabled = node.work.disable_ramdisk;
+    let key = if phase == Phase::Clean { "cleaning_disable_ramdisk" } else { "service_disable_ramdisk" };
+    node.driver_internal_info.insert(key.into(), disabled.into());
 }
 
 /// Does this work go through the ramdisk?
 pub fn needs_ramdisk(node: &Node) -> bool {
-    hardware::uses_ramdisk(node) && !node.work.disable_ramdisk
+    hardware::boots_ramdisk(node) && !node.work.disable_ramdisk
+}
+
+/// What the conductor's own side offers to the node in a phase, with the site's priorities.
+pub fn offers(visit: &Visit<'_>, phase: Phase) -> Vec<Step> {
+    let mut offered = offered::offered(&visit.node, phase);
+    if phase == Phase::Clean {
+        plan::prioritise(&mut offered, &visit.conductor.settings().clean_priorities);
+    }
+    offered
+}
+
+/// Decides what is to be done as far as it is known without the ramdisk, once for each piece of work.
+pub async fn plan_ahead(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Failure> {
+    if visit.node.work.is_planned {
+        return Ok(());
+    }
+    let planned = decide(visit, phase, None).await;
+    let wanted = visit.node.work.user_steps.clone();
+    let (steps, without_ramdisk) = match planned {
+        Ok(steps) => {
+            let idle = match phase {
+                // Steps that the user listed decide whether the ramdisk is worth its time.
+                Phase::Clean => wanted.is_some() && plan::need_no_ramdisk(&steps),
+                Phase::Service => true,
+                Phase::Deploy => false,
+            };
+            (steps, idle)
+        }
+        // The ramdisk may have what is missing here.
+        Err(Failure::Steps(_)) if phase != Phase::Deploy && needs_ramdisk(&visit.node) => {
+            (wanted.unwrap_or_default(), false)
+        }
+        Err(failure) => return Err(failure),
+    };
+    visit
+        .edit(|edit| {
+            set_steps(&mut edit.node, phase, steps);
+            let work = &mut edit.node.work;
+            work.is_planned = true;
+            work.disable_ramdisk |= without_ramdisk;
+            let key = match phase {
+                Phase::Clean if work.user_steps.is_some() => "cleaning_disable_ramdisk",
+                Phase::Service => "service_disable_ramdisk",
+                _ => return,
+            };
+            let disabled = work.disable_ramdisk;
+            edit.node.driver_internal_info.insert(key.into(), disabled.into());
+        })
+        .await
+}
+
+/// What is to be done, by what the node's interfaces offer and, if the agent has said so, by what the agent offers.
+///
+/// Steps that are done, and the one that runs, keep their place.
+async fn decide(visit: &Visit<'_>, phase: Phase, in_band: Option<Vec<Step>>) -> Result<Vec<Step>, Failure> {
+    let node = &visit.node;
+    let work = &node.work;
+    let is_complete = in_band.is_some() || phase != Phase::Deploy;
+    let mut offered = offers(visit, phase);
+    offered.extend(in_band.unwrap_or_default());
+    let wanted = work.user_steps.as_deref();
+    let steps = match (phase, wanted) {
+        (Phase::Clean, None) => Ok(plan::automated(&offered)),
+        (Phase::Clean, Some(wanted)) => plan::listed(phase, wanted, &offered, work.disable_ramdisk)
+            .map_err(|reason| format!("Cannot clean node {}: {reason}", node.uuid)),
+        (Phase::Service, wanted) => {
+            plan::listed(phase, wanted.unwrap_or_default(), &offered, work.disable_ramdisk)
+                .map_err(|reason| format!("Cannot service node {}: {reason}", node.uuid))
+        }
+        (Phase::Deploy, wanted) => {
+            let templates = templates(visit.conductor.store(), node).await?;
+            plan::deployment(&offered, wanted.unwrap_or_default(), &templates, is_complete)
+        }
+    }
+    .map_err(Failure::Steps)?;
+    let fixed = (work.next + usize::from(work.started_at.is_some())).min(work.steps.len());
+    let (done, _) = work.steps.split_at(fixed);
+    if phase != Phase::Deploy {
+        return Ok(steps);
+    }
+    let ahead = steps.into_iter().filter(|step| !done.iter().any(|gone| gone.is_same_as(step)));
+    Ok(done.iter().cloned().chain(ahead).collect())
+}
+
+/// The deploy templates that the instance's traits choose.
+pub async fn templates(store: &store::Store, node: &Node) -> Result<Vec<DeployTemplate>, store::StoreError> {
+    let traits: Vec<String> = node
+        .instance_info
+        .get("traits")
+        .and_then(Value::as_array)
+        .map(|traits| traits.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    if traits.is_empty() { Ok(Vec::new()) } else { store.deploy_templates_named(&traits).await }
 }
 
 /// Starts the ramdisk and learns which steps it offers, once each, where the work needs it. `Some` while it is awaited.
@@ -72,42 +230,16 @@ pub async fn prepare_ramdisk(visit: &mut Visit<'_>, phase: Phase) -> Result<Opti
 
 /// Runs or goes on with the step at `work.next`; at the end of the list there is none, and `None` comes back.
 pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outcome>, Failure> {
-    let Some(step) = visit.node.work.steps.get(visit.node.work.next).cloned() else { return Ok(None) };
-    if visit.node.work.started_at.is_none() {
-        if visit.node.work.abort_requested {
-            return Err(Failure::last(abort_text(phase, &visit.node)));
-        }
-        let now = visit.now();
-        let shown = step.clone();
-        visit
-            .edit(|edit| {
-                edit.node.work.started_at = Some(now);
-                edit.events.push(LogEvent::new(
-                    Some(edit.node.uuid),
-                    now,
-                    EventKind::Step,
-                    format!("{} started", shown.full_name()),
-                    "",
-                ));
-                let index = edit.node.work.next;
-                edit.node.driver_internal_info.insert(format!("{}_step_index", phase.name()), index.into());
-                show_step(&mut edit.node, phase, Some(shown));
-            })
-            .await?;
+    if visit.node.work.started_at.is_none() && visit.node.work.abort_requested {
+        return Err(Failure::Aborted(abort_text(phase, &visit.node)));
     }
-    let progress = match phase {
-        Phase::Deploy if !step.in_band => deploy::run(visit, &step).await?,
-        _ if step.in_band => agent_side::run(visit, phase, &step).await?,
-        _ => {
-            return Err(Failure::last(format!(
-                "step {} of node {} can't be carried out: no interface of the node offers it",
-                step.full_name(),
-                visit.node.label()
-            )));
-        }
-    };
-    match progress {
+    let Some(step) = current(&visit.node).cloned() else { return Ok(None) };
+    if visit.node.work.started_at.is_none() {
+        begin(visit, phase, &step).await?;
+    }
+    match run(visit, phase, &step).await? {
         Progress::Waiting => Ok(Some(Outcome::next(Event::Wait))),
+        Progress::Held => Ok(Some(Outcome::next(Event::Hold))),
         Progress::Done => {
             finish(visit, &step).await?;
             if step.reboot_requested {
@@ -117,6 +249,75 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
             Ok(Some(Outcome::Again))
         }
     }
+}
+
+async fn begin(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<(), Failure> {
+    let now = visit.now();
+    let timeout = visit.conductor.settings().callback_timeout;
+    let shown = step.clone();
+    let conductor = visit.conductor;
+    visit
+        .edit(|edit| {
+            if edit.node.work.next == 0 {
+                edit.history.extend(history::steps_started(conductor, &edit.node, now));
+            }
+            edit.node.work.started_at = Some(now);
+            // What waits for the BMC has as long as what waits for the ramdisk.
+            if !shown.in_band {
+                edit.node.work.deadline = Some(boot::after(now, timeout));
+            }
+            edit.events.push(LogEvent::new(
+                Some(edit.node.uuid),
+                now,
+                EventKind::Step,
+                format!("{} started", shown.full_name()),
+                "",
+            ));
+            let index = edit.node.work.next;
+            edit.node.driver_internal_info.insert(format!("{}_step_index", phase.name()), index.into());
+            show_step(&mut edit.node, phase, Some(shown));
+        })
+        .await
+}
+
+/// Carries one step out, or goes on with it.
+async fn run(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<Progress, Failure> {
+    if step.execute_on_child_nodes {
+        return children::run(visit, step).await;
+    }
+    if step.is_reserved() {
+        return reserved::run(visit, step).await;
+    }
+    if step.in_band {
+        return agent_side::run(visit, phase, step).await;
+    }
+    match phase {
+        Phase::Deploy if step.interface == "deploy" => deploy::run(visit, step).await,
+        _ => out_of_band::run(visit, step).await,
+    }
+}
+
+/// Is the step under way carried out by the conductor's own side, so that in a wait state it is to be asked again how it stands?
+pub fn is_polled(node: &Node, phase: Phase) -> bool {
+    node.work.started_at.is_some()
+        && current(node).is_some_and(|step| {
+            !(step.in_band || phase == Phase::Deploy && step.interface == "deploy")
+                || step.execute_on_child_nodes
+                || step.is_reserved()
+        })
+}
+
+/// In a wait state: asks how the step under way stands. `true`: it is done.
+pub async fn poll(visit: &mut Visit<'_>, phase: Phase) -> Result<bool, Failure> {
+    let Some(step) = current(&visit.node).cloned() else { return Ok(true) };
+    let done = match reserved::goes_on(visit, &step).await? {
+        Some(done) => done,
+        None => matches!(run(visit, phase, &step).await?, Progress::Done),
+    };
+    if done {
+        finish(visit, &step).await?;
+    }
+    Ok(done)
 }
 
 async fn finish(visit: &mut Visit<'_>, step: &Step) -> Result<(), Failure> {
@@ -129,81 +330,21 @@ async fn finish(visit: &mut Visit<'_>, step: &Step) -> Result<(), Failure> {
             work.next += 1;
             work.failing_since = None;
             work.finished_commands.extend(work.command.take());
+            work.children_done.clear();
+            work.pauses.clear();
             edit.events
                 .push(LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, name, "").until(now));
         })
         .await
 }
 
-/// Issues an agent command once, however often this is called for the same step, and says how it stands.
-///
-/// `None`: it runs. Failure: it failed, with the agent's own words.
-pub async fn command_once(
-    visit: &mut Visit<'_>,
-    name: &str,
-    params: Map<String, Value>,
-) -> Result<Option<CommandResult>, Failure> {
-    let agent = visit.agent()?;
-    let short = name.rsplit('.').next().unwrap_or(name).to_owned();
-    let commands = agent.commands().await?;
-    let known = visit.node.work.command.clone();
-    let found = commands.into_iter().find(|command| match &known {
-        Some(id) => command.id == *id,
-        // Ours, if the conductor died between the call and its record.
-        None => command.command_name == short && !visit.node.work.finished_commands.contains(&command.id),
-    });
-    let result = match (found, known) {
-        (Some(result), _) => result,
-        (None, Some(id)) => {
-            return Err(Failure::last(format!(
-                "the agent of node {} no longer knows command {id} ({name}): the machine was restarted while it ran. Try again.",
-                visit.node.label()
-            )));
-        }
-        (None, None) => agent.command(name, params, false).await?,
-    };
-    if visit.node.work.command.as_ref() != Some(&result.id) {
-        let id = result.id.clone();
-        visit.edit(|edit| edit.node.work.command = Some(id)).await?;
-    }
-    settled(result)
-}
-
-/// Splits a command's result into running, succeeded and failed.
-fn settled(result: CommandResult) -> Result<Option<CommandResult>, Failure> {
-    match result.command_status {
-        CommandStatus::Running => Ok(None),
-        CommandStatus::Succeeded => Ok(Some(result)),
-        CommandStatus::Failed | CommandStatus::VersionMismatch | CommandStatus::Unknown => {
-            let reason =
-                result.command_error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
-            Err(Failure::last(format!("Agent returned error for {}: {reason}", result.command_name)))
-        }
-    }
-}
-
-/// Is the command that the node waits for at an end?
-pub async fn command_ended(visit: &Visit<'_>) -> Result<bool, Failure> {
-    let Some(id) = &visit.node.work.command else { return Ok(true) };
-    let commands = visit.agent()?.commands().await?;
-    Ok(commands
-        .iter()
-        .find(|command| command.id == *id)
-        .is_none_or(|command| command.command_status != CommandStatus::Running))
-}
-
 /// `last_error` of an abort, in the words that clients look for.
 pub fn abort_text(phase: Phase, node: &Node) -> String {
     let operation = phase.name();
-    let step = match phase {
-        Phase::Clean => &node.clean_step,
-        Phase::Deploy => &node.deploy_step,
-        Phase::Service => &node.service_step,
-    };
-    match step {
+    match shown_step(node, phase) {
         Some(step) => {
             format!(
-                "By request, the {operation} operation was aborted during or after the completion of step: {}",
+                "By request, the {operation} operation was aborted during or after the completion of step \"{}\"",
                 step.full_name()
             )
         }

@@ -49,7 +49,11 @@ impl World {
     }
 
     fn machine(&self, uuid: Uuid) -> Machine {
-        Machine::start(Power::Bmc(self.bmcs.fake(&uuid.to_string())), MAC, self.up.clone())
+        Machine::start(
+            Power::Bmc(self.bmcs.fake(&uuid.to_string(), bmc::PowerState::Off)),
+            MAC,
+            self.up.clone(),
+        )
     }
 
     /// From nothing to `available`.

@@ -2,7 +2,7 @@
 
 use super::apply::{Line, RuleError, Subject};
 use super::attributes::{Change, change_at, change_node, change_port};
-use crate::python::text;
+use crate::wording::text;
 use serde_json::{Map, Value};
 
 /// Levels of a log line.

@@ -4,8 +4,8 @@
 
 use crate::node::{InterfaceKind, Interfaces, Node};
 use crate::port::Port;
-use crate::python::text;
 use crate::secret::{MASK, is_secret_key};
+use crate::wording::text;
 use serde_json::{Map, Value};
 
 /// What kind of value an attribute has.

@@ -1,6 +1,6 @@
 //! Conditions: their operators over filled-in arguments, with Python's notion of equal, less and true.
 
-use crate::python::text;
+use crate::wording::text;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;

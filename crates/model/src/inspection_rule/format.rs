@@ -5,7 +5,7 @@
 //! `item` only: its text is the rule's. What a ramdisk sent is filled in last and never looked at again, so it can't smuggle in a field.
 //! Format specifications (`{x:>8}`) are not known; a text with one stays as it is, like any other text that can't be filled in.
 
-use crate::python::{repr, text};
+use crate::wording::{repr, text};
 use serde_json::{Map, Value};
 use std::fmt;
 

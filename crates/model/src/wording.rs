@@ -39,6 +39,30 @@ pub fn text(value: &Value) -> String {
     out
 }
 
+/// Is it what Python takes for false: null, false, zero, or empty?
+pub fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// A boolean, or any of the words that oslo's `bool_from_string(strict=True)` takes for one.
+pub fn truth(value: &Value) -> Option<bool> {
+    if let Value::Bool(value) = value {
+        return Some(*value);
+    }
+    match display(value).trim().to_lowercase().as_str() {
+        "1" | "t" | "true" | "on" | "y" | "yes" => Some(true),
+        "0" | "f" | "false" | "off" | "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// Writes a value, and stops where `most` bytes are exceeded.
 fn write(value: &Value, out: &mut String, most: usize) {
     if out.len() > most {

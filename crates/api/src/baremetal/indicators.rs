@@ -1,0 +1,111 @@
+//! `/v1/nodes/{node}/management/{inject_nmi,indicators}`: the machine's diagnostic interrupt and its LEDs.
+
+use super::schema::{STRING, property};
+use crate::call::{Call, Reply};
+use crate::error::ApiError;
+use crate::handler;
+use crate::route::Verb::{Get, Put};
+use crate::route::{Route, Takes};
+use axum::http::StatusCode;
+use model::version::{INDICATORS, INJECT_NMI};
+use serde_json::{Value, json};
+
+/// Rows of the route table.
+pub const ROUTES: &[Route] = &[
+    Route::new(
+        Put,
+        "/v1/nodes/{node}/management/inject_nmi",
+        "baremetal:node:inject_nmi",
+        handler!(inject_nmi),
+    )
+    .since(INJECT_NMI)
+    .query(&[])
+    .takes(Takes::Object(&[], &[]))
+    .success(StatusCode::NO_CONTENT),
+    Route::new(
+        Get,
+        "/v1/nodes/{node}/management/indicators",
+        "baremetal:node:get_indicator_state",
+        handler!(list),
+    )
+    .since(INDICATORS)
+    .query(&[]),
+    Route::new(
+        Get,
+        "/v1/nodes/{node}/management/indicators/{indicator}",
+        "baremetal:node:get_indicator_state",
+        handler!(show),
+    )
+    .since(INDICATORS)
+    .query(&[]),
+    Route::new(
+        Put,
+        "/v1/nodes/{node}/management/indicators/{indicator}",
+        "baremetal:node:set_indicator_state",
+        handler!(set),
+    )
+    .since(INDICATORS)
+    .query(STATE)
+    .takes(Takes::Object(&[property("state", STRING)], STATE))
+    .success(StatusCode::NO_CONTENT),
+];
+
+const STATE: &[&str] = &["state"];
+
+/// `PUT …/inject_nmi {}`
+pub async fn inject_nmi(call: Call) -> Result<Reply, ApiError> {
+    call.arguments()?.only(&[])?;
+    let node = call.node().await?.node;
+    call.state.conductor.inject_nmi(node.uuid).await?;
+    Ok(Reply::empty())
+}
+
+/// `GET …/indicators`
+pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    let node = call.node().await?.node;
+    let ident = call.parameter("node");
+    let known = call.state.conductor.indicators(node.uuid).await?;
+    let rows: Vec<Value> = known
+        .iter()
+        .map(|indicator| {
+            let name = format!("{}@{}", indicator.name, indicator.component);
+            json!({
+                "links": call.links(&format!("nodes/{ident}/management/indicators/{name}")),
+                "name": name,
+                "component": indicator.component,
+                "readonly": indicator.read_only,
+                "states": indicator.states,
+            })
+        })
+        .collect();
+    Reply::json(&json!({"indicators": rows}))
+}
+
+/// `GET …/indicators/{name@component}`
+pub async fn show(call: Call) -> Result<Reply, ApiError> {
+    let node = call.node().await?.node;
+    let (name, component) = indicator(&call)?;
+    let state = call.state.conductor.indicator(node.uuid, component, name).await?;
+    Reply::json(&json!({"state": state}))
+}
+
+/// `PUT …/indicators/{name@component} {state}`
+pub async fn set(call: Call) -> Result<Reply, ApiError> {
+    let args = call.arguments()?;
+    args.only(STATE)?;
+    args.require("state")?;
+    args.text("state")?;
+    let node = call.node().await?.node;
+    indicator(&call)?;
+    call.state.conductor.set_indicator(node.uuid).await?;
+    Ok(Reply::empty())
+}
+
+/// Name and component of the indicator that the path names.
+fn indicator(call: &Call) -> Result<(&str, &str), ApiError> {
+    let unique = call.parameter("indicator");
+    unique.split_once('@').ok_or_else(|| {
+        let shown: String = unique.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+        ApiError::invalid(format!("Malformed indicator name \"{shown}\""))
+    })
+}
