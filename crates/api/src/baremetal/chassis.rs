@@ -1,10 +1,10 @@
 //! `/v1/chassis`, and the nodes of one chassis.
 
 use super::collection::{Listing, render};
-use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_node_field};
+use super::fields::{Chosen, Field, Page, maybe_time, time};
 use super::query_schema::{self, Form};
 use super::schema::{BAG, Property, TEXT, check, limited, property};
-use super::{node_fields, node_list, patch};
+use super::{node_list, patch};
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -34,8 +34,10 @@ pub const ROUTES: &[Route] = &[
     Route::new(Delete, "/v1/chassis/{chassis}", "baremetal:chassis:delete", handler!(delete))
         .query(&[])
         .success(StatusCode::NO_CONTENT),
-    Route::new(Get, "/v1/chassis/{chassis}/nodes", "baremetal:node:list", handler!(nodes)),
-    Route::new(Get, "/v1/chassis/{chassis}/nodes/detail", "baremetal:node:list", handler!(nodes_detail)),
+    Route::new(Get, "/v1/chassis/{chassis}/nodes", "baremetal:node:list", handler!(nodes))
+        .query(node_list::ARGUMENTS),
+    Route::new(Get, "/v1/chassis/{chassis}/nodes/detail", "baremetal:node:list", handler!(nodes_detail))
+        .query(node_list::FILTERS),
 ];
 
 const PROPERTIES: &[Property] =
@@ -178,27 +180,20 @@ pub async fn delete(call: Call) -> Result<Reply, ApiError> {
 
 /// `GET /v1/chassis/{chassis}/nodes`
 pub async fn nodes(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[node_list::FILTERS, &["fields", "detail"]].concat())?;
-    let chosen = Chosen::of_list(
-        &call.query,
-        call.version,
-        node_fields::FIELDS,
-        node_fields::DEFAULT,
-        unknown_node_field,
-    )?;
-    nodes_page(&call, &chosen, "nodes").await
+    node_list::list(within(call).await?).await
 }
 
 /// `GET /v1/chassis/{chassis}/nodes/detail`
 pub async fn nodes_detail(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(node_list::FILTERS)?;
-    nodes_page(&call, &Chosen::All, "nodes/detail").await
+    node_list::detail(within(call).await?).await
 }
 
-/// The list of all nodes with one more filter, which goes before the query's own.
-async fn nodes_page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
-    let chassis = find(call).await?;
-    let mut args = call.query.clone();
-    args.extend(Map::from_iter([("chassis_uuid".to_owned(), json!(chassis.uuid))]));
-    node_list::page(call, &args, chosen, url).await
+/// The call as one that filters all nodes by the chassis of the path.
+async fn within(mut call: Call) -> Result<Call, ApiError> {
+    if call.query.value("chassis_uuid").is_some() {
+        return Err(ApiError::invalid("Unexpected arguments: chassis_uuid"));
+    }
+    let chassis = find(&call).await?.uuid;
+    call.query.extend(Map::from_iter([("chassis_uuid".to_owned(), json!(chassis))]));
+    Ok(call)
 }
