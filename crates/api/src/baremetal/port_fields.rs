@@ -1,7 +1,7 @@
 //! A port as the API shows it.
 
-use super::collection::render;
 use super::fields::{Chosen, Field, maybe_time, time};
+use super::records;
 use crate::call::Call;
 use model::port::Port;
 use model::version::{self as v, Microversion};
@@ -34,7 +34,8 @@ pub const DEFAULT: &[&str] = &["uuid", "address"];
 
 /// A port as JSON.
 pub fn shown(call: &Call, port: &Port, chosen: &Chosen) -> Map<String, Value> {
-    render(call, &format!("ports/{}", port.uuid), FIELDS, chosen, |name| value(call, port, name))
+    let path = format!("ports/{}", port.uuid);
+    records::fields(call, FIELDS, chosen, &path, |name| value(call, port, name))
 }
 
 /// Does the microversion have OVN VTEP in `local_link_connection`? It came, and went again.

@@ -9,8 +9,9 @@ use super::port_rules::{
     binding_vif, check_connectivity, check_name, check_physical_network, check_standalone, is_inspecting,
     join,
 };
+use super::records::{self, own_uuid};
 use super::schema::check;
-use crate::args::{is_logical_name, object, parse_uuid, uuid};
+use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -42,13 +43,7 @@ pub const ROUTES: &[Route] = &[
 
 /// The port that the path names: by UUID or name. As in Ironic, clients that don't see names may use them.
 async fn find(call: &Call) -> Result<Port, ApiError> {
-    let ident = call.parameter("port");
-    let by_uuid = parse_uuid(ident).map(|uuid| uuid.to_string());
-    if by_uuid.is_none() && !is_logical_name(ident) {
-        let shown: String = ident.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
-        return Err(ApiError::invalid(format!("Expected UUID or name for port_ident: {shown}")));
-    }
-    Ok(call.state.store.get(by_uuid.as_deref().unwrap_or(ident)).await?)
+    records::find(call, "port", "Expected UUID or name for port_ident:").await
 }
 
 /// `GET /v1/ports/{port}`
@@ -86,9 +81,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     };
     let node = call.find_node(&ident).await.map_err(ApiError::in_body)?.node;
     refuse_newer(&call, body.keys().map(String::as_str))?;
-    let own =
-        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
-    let mut port = Port::new(own.unwrap_or_else(Uuid::new_v4), node.uuid, String::new(), call.now());
+    let mut port = Port::new(own_uuid(&body)?, node.uuid, String::new(), call.now());
     apply(&mut port, &body)?;
     let link = &port.local_link_connection;
     let is_known = |key: &str, known: bool| known || !link.contains_key(key);

@@ -152,12 +152,7 @@ async fn port_groups_are_refused_in_the_contracts_words() {
 #[tokio::test]
 async fn port_groups_are_filtered_by_what_their_nodes_are() {
     let site = Site::new().await;
-    let (one, other) = (site.node("n1").await, site.node("n2").await);
-    site.edit(other, |node| {
-        node.shard = Some("s1".into());
-        node.conductor_group = "rack".into();
-    })
-    .await;
+    let (one, other) = site.two_nodes().await;
     for (node, name) in [(one, "a"), (other, "b")] {
         create(&site, "/v1/portgroups", json!({"node_uuid": node, "name": name})).await;
     }

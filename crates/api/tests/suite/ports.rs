@@ -103,12 +103,7 @@ async fn what_connects_a_deployed_node_stays() {
 #[tokio::test]
 async fn ports_are_filtered_by_what_they_and_their_nodes_are() {
     let site = Site::new().await;
-    let (one, other) = (site.node("n1").await, site.node("n2").await);
-    site.edit(other, |node| {
-        node.shard = Some("s1".into());
-        node.conductor_group = "rack".into();
-    })
-    .await;
+    let (one, other) = site.two_nodes().await;
     for (node, number, description) in [(one, 1, "uplink 100%"), (other, 2, "spare")] {
         let address = format!("52:54:00:aa:00:0{number}");
         let body = json!({"node_uuid": node, "address": address, "description": description});
