@@ -80,6 +80,15 @@ impl Store {
         fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
     ) -> Result<Allocation, E> {
         let mut tx = self.write().await?;
+        match record::read::<Allocation>(&mut tx, allocation.uuid).await {
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+            // Said before anything about the node, whose allocation it may be.
+            Ok(known) => {
+                let value = known.uuid.to_string();
+                return Err(StoreError::Duplicate { what: Allocation::WHAT, field: "uuid", value }.into());
+            }
+        }
         self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::insert(&mut tx, &allocation).await?;
         tx.commit().await.map_err(StoreError::from)?;

@@ -105,13 +105,17 @@ fn chosen(call: &Call) -> Result<Chosen, ApiError> {
 }
 
 fn unknown_field(name: &str) -> String {
-    let known: Vec<String> = FIELDS.iter().map(|(name, _)| repr_text(name)).collect();
+    let mut known: Vec<String> = FIELDS.iter().map(|(name, _)| repr_text(name)).collect();
+    known.sort_unstable();
     format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
 }
 
 /// The allocation that the path names.
 async fn find(call: &Call) -> Result<Allocation, ApiError> {
-    records::find(call, "allocation", "Expected a logical name or UUID but received").await
+    records::find(call, "allocation", |ident| {
+        format!("Expected a logical name or UUID but received {ident}.")
+    })
+    .await
 }
 
 /// The allocation of the node that the path names.

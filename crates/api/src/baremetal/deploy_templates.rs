@@ -93,7 +93,8 @@ fn step(step: &Step) -> Value {
 
 /// The template that the path names.
 async fn find(call: &Call) -> Result<DeployTemplate, ApiError> {
-    records::find(call, "template", "Expected UUID or name for template_ident:").await
+    records::find(call, "template", |ident| format!("Expected UUID or name for template_ident: {ident}"))
+        .await
 }
 
 /// `GET /v1/deploy_templates`

@@ -251,10 +251,11 @@ fn change(
     operations: &[Change],
     body: &Value,
 ) -> Result<(), ApiError> {
-    let mut document = document(rule);
-    patch::apply(&mut document, operations)?;
     let before = rule.clone();
-    read("patch", &document, rule)?;
+    let mut document = document(rule);
+    let read = patch::apply(&mut document, operations).and_then(|()| read("patch", &document, rule));
+    // Refusals quote what they refuse, and what is next to it.
+    read.map_err(|error| if before.sensitive { unquoted() } else { error })?;
     if operations.iter().any(|operation| operation.is_of("phase") && operation.kind == Kind::Remove) {
         rule.phase = Some(PHASE.to_owned());
     }
@@ -269,6 +270,12 @@ fn change(
         rule.updated_at = Some(call.now());
     }
     Ok(())
+}
+
+fn unquoted() -> ApiError {
+    ApiError::invalid(
+        "The patch can't be applied, or leaves no valid rule. The rule is sensitive, so its parts are not quoted here.",
+    )
 }
 
 /// What a patch may change, in the form in which it is sent.

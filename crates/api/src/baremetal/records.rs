@@ -10,23 +10,26 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use store::{Query, Record};
 
-/// The record that a path's `{parameter}` names, by UUID or by name. `expected` begins the refusal of what is neither.
-pub async fn find<R: Record>(call: &Call, parameter: &str, expected: &str) -> Result<R, ApiError> {
+/// How a resource refuses what is neither a UUID nor a name.
+pub type Neither = fn(&str) -> String;
+
+/// The record that a path's `{parameter}` names, by UUID or by name.
+pub async fn find<R: Record>(call: &Call, parameter: &str, neither: Neither) -> Result<R, ApiError> {
     let ident = call.parameter(parameter);
-    match find_by(call, ident, expected).await {
+    match find_by(call, ident, neither).await {
         Err(error) if error.status == StatusCode::NOT_FOUND && call.json_suffix => {
-            find_by(call, &format!("{ident}.json"), expected).await
+            find_by(call, &format!("{ident}.json"), neither).await
         }
         other => other,
     }
 }
 
-async fn find_by<R: Record>(call: &Call, ident: &str, expected: &str) -> Result<R, ApiError> {
+async fn find_by<R: Record>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
     if let Some(uuid) = parse_uuid(ident) {
         return Ok(call.state.store.get(&uuid.to_string()).await?);
     }
     if !is_logical_name(ident) {
-        return Err(ApiError::invalid(format!("{expected} {}", display(&Value::from(ident)))));
+        return Err(ApiError::invalid(neither(&display(&Value::from(ident)))));
     }
     Ok(call.state.store.get(ident).await?)
 }

@@ -109,7 +109,7 @@ fn known(call: &Call) -> Vec<Field> {
 
 /// The runbook that the path names.
 pub async fn find(call: &Call) -> Result<Runbook, ApiError> {
-    records::find(call, "runbook", "Expected UUID or name for runbook_ident:").await
+    records::find(call, "runbook", |ident| format!("Expected UUID or name for runbook_ident: {ident}")).await
 }
 
 /// `GET /v1/runbooks`

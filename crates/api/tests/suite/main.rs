@@ -2,20 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod allocations;
 mod auth;
 mod bios;
 mod boot_mode;
 mod console;
+mod deploy_templates;
 mod drivers;
 mod firmware;
 mod history;
 mod hostile;
 mod indicators;
+mod inspection_rules;
 mod nodes;
 mod passthru;
 mod ports;
 mod raid;
 mod ramdisk;
+mod runbooks;
+mod shards;
 mod site;
 mod states;
 mod versions;
