@@ -67,7 +67,7 @@ impl Store {
         };
         let node = self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::overwrite(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(Some((allocation, node)))
     }
 
@@ -91,7 +91,7 @@ impl Store {
         }
         self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::insert(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(allocation)
     }
 
@@ -139,7 +139,7 @@ impl Store {
             .await?;
         }
         delete(&mut tx, uuid).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -2,9 +2,7 @@
 
 use super::allocations::{check_name, name_in, shown};
 use super::fields::Chosen;
-use super::schema::{
-    ARRAY, BAG, NULL, Property, STRING, TEXT, check, check_keys, limited, property, refusal,
-};
+use super::schema::{BAG, LIST, Property, STRING, TEXT, check, check_keys, limited, property, refusal};
 use super::traits::check_trait;
 use crate::args::{is_logical_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -33,12 +31,12 @@ pub const ROUTES: &[Route] =
 const TEXTS: Property = property("", STRING);
 
 const PROPERTIES: &[Property] = &[
-    limited("candidate_nodes", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    limited("candidate_nodes", LIST, 0, ALLOCATION_WISHES).items(&TEXTS),
     property("extra", BAG),
     property("name", TEXT),
     property("owner", TEXT).since(v::ALLOCATION_OWNER),
     limited("resource_class", TEXT, 0, 80),
-    limited("traits", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    limited("traits", LIST, 0, ALLOCATION_WISHES).items(&TEXTS),
     property("uuid", TEXT),
     property("node", TEXT).since(v::ALLOCATION_BACKFILL),
 ];

@@ -4,7 +4,7 @@ use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation as Change};
 use super::records;
 use super::schema::{
-    ARRAY, BOOLEAN, INTEGER, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
+    ARRAY, BOOLEAN, INTEGER, LIST, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
 };
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -54,7 +54,8 @@ pub const ROUTES: &[Route] = &[
 
 const PROPERTIES: &[Property] = &[
     limited("actions", ARRAY, 1, RULE_OPERATIONS).items(&property("", OBJECT)),
-    limited("conditions", ARRAY, 0, RULE_OPERATIONS).items(&property("", OBJECT)),
+    // `openstack baremetal inspection rule create` sends null where it was given none.
+    limited("conditions", LIST, 0, RULE_OPERATIONS).items(&property("", OBJECT)),
     limited("description", TEXT, 0, 255),
     limited("phase", TEXT, 0, 16),
     property("priority", INTEGER).range(0, i64::MAX),
