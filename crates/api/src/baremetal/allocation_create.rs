@@ -2,16 +2,17 @@
 
 use super::allocations::{check_name, name_in, shown};
 use super::fields::Chosen;
+use super::query_schema::{self, Form};
 use super::schema::{BAG, LIST, Property, STRING, TEXT, check, check_keys, limited, property, refusal};
 use super::traits::check_trait;
-use crate::args::{is_logical_name, object, parse_uuid, uuid};
+use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::ALLOCATION_WISHES;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
-use crate::wording::{display, repr_text};
+use crate::wording::display;
 use axum::http::StatusCode;
 use model::allocation::Allocation;
 use model::node::Node;
@@ -103,16 +104,7 @@ fn texts<'a>(body: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'
 }
 
 fn check_ident(ident: &str) -> Result<(), ApiError> {
-    if parse_uuid(ident).is_some() || is_logical_name(ident) {
-        return Ok(());
-    }
-    let ident = repr_text(ident);
-    Err(refusal(
-        "",
-        &format!(
-            "{ident} is not valid under any of the given schemas. Possible root cause: {ident} is not a 'uuid'"
-        ),
-    ))
+    query_schema::fault(ident, Form::UuidOrName).map_or(Ok(()), |fault| Err(refusal("", &fault)))
 }
 
 /// The nodes of these names and UUIDs, in their order.

@@ -1,8 +1,11 @@
-//! Lists of records, page by page, and single records as JSON.
+//! Lists of records, page by page, single records as JSON, and the one that a path names.
 
 use super::fields::{Chosen, Field, Page};
+use crate::args::{is_logical_name, parse_uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::wording::display;
+use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use store::{Query, Record};
 
@@ -60,4 +63,28 @@ pub fn render(
     }
     map.insert("links".to_owned(), json!(call.links(path)));
     map
+}
+
+/// How a resource refuses what is neither a UUID nor a name.
+pub type Neither = fn(&str) -> String;
+
+/// The record that a path's `{parameter}` names, by UUID or by name.
+pub async fn find<R: Record>(call: &Call, parameter: &str, neither: Neither) -> Result<R, ApiError> {
+    let ident = call.parameter(parameter);
+    match find_by(call, ident, neither).await {
+        Err(error) if error.status == StatusCode::NOT_FOUND && call.json_suffix => {
+            find_by(call, &format!("{ident}.json"), neither).await
+        }
+        other => other,
+    }
+}
+
+async fn find_by<R: Record>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
+    if let Some(uuid) = parse_uuid(ident) {
+        return Ok(call.state.store.get(&uuid.to_string()).await?);
+    }
+    if !is_logical_name(ident) {
+        return Err(ApiError::invalid(neither(&display(&Value::from(ident)))));
+    }
+    Ok(call.state.store.get(ident).await?)
 }

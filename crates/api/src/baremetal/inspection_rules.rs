@@ -1,8 +1,9 @@
 //! `/v1/inspection_rules`
 
+use super::collection::{Listing, render};
 use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation as Change};
-use super::records;
+use super::query_schema::{self, Form};
 use super::schema::{
     ARRAY, BOOLEAN, INTEGER, LIST, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
 };
@@ -86,7 +87,7 @@ const DEFAULT: &[&str] = &["uuid", "priority", "phase", "description"];
 
 fn shown(call: &Call, rule: &InspectionRule, chosen: &Chosen) -> Map<String, Value> {
     let path = format!("inspection_rules/{}", rule.uuid);
-    records::fields(call, FIELDS, chosen, &path, |name| match name {
+    render(call, &path, FIELDS, chosen, |name| match name {
         "uuid" => json!(rule.uuid),
         "created_at" => json!(time(rule.created_at)),
         "updated_at" => json!(maybe_time(rule.updated_at)),
@@ -122,14 +123,20 @@ async fn find(call: &Call) -> Result<InspectionRule, ApiError> {
 
 /// `GET /v1/inspection_rules`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    query_schema::check(&call.query, &[("sort_dir", Form::Direction)])?;
     let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_field)?;
     let page = Page::read(&call, &call.query, FIELDS, InspectionRule::SORT_COLUMNS)?;
     let mut query = page.query();
     if let Some(phase) = call.query.text("phase")? {
         query = query.and("phase", phase);
     }
-    let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
-    records::page(&call, "inspection_rules", &page, &query, &chosen, detail.as_slice(), shown).await
+    let listing = Listing {
+        key: "inspection_rules",
+        url: "inspection_rules",
+        chosen: &chosen,
+        detail: call.query.boolean("detail")?,
+    };
+    listing.answer(&call, &page, query, |rule| shown(&call, rule, &chosen)).await
 }
 
 /// `GET /v1/inspection_rules/{rule}`

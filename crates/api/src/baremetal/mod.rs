@@ -44,7 +44,6 @@ mod provision;
 mod query_schema;
 mod raid;
 mod ramdisk;
-mod records;
 mod runbook_traits;
 mod runbooks;
 pub mod schema;

@@ -1,8 +1,8 @@
 //! `/v1/runbooks`
 
+use super::collection::{self, Listing, render};
 use super::fields::{Chosen, Field, Masked, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation};
-use super::records;
 use super::schema::{ARRAY, BAG, FLAG, Property, STRING, TEXT, check, check_keys, limited, property};
 use super::steps::{RUNBOOK_STEP, keep_masked_args, read_steps};
 use super::traits::check_trait;
@@ -81,7 +81,7 @@ const DEFAULT: &[&str] = &["uuid", "name"];
 
 fn shown(call: &Call, runbook: &Runbook, chosen: &Chosen) -> Map<String, Value> {
     let path = format!("runbooks/{}", runbook.uuid);
-    records::fields(call, FIELDS, chosen, &path, |name| match name {
+    render(call, &path, FIELDS, chosen, |name| match name {
         "uuid" => json!(runbook.uuid),
         "created_at" => json!(time(runbook.created_at)),
         "updated_at" => json!(maybe_time(runbook.updated_at)),
@@ -108,7 +108,8 @@ fn known(call: &Call) -> Vec<Field> {
 
 /// The runbook that the path names.
 pub async fn find(call: &Call) -> Result<Runbook, ApiError> {
-    records::find(call, "runbook", |ident| format!("Expected UUID or name for runbook_ident: {ident}")).await
+    collection::find(call, "runbook", |ident| format!("Expected UUID or name for runbook_ident: {ident}"))
+        .await
 }
 
 /// `GET /v1/runbooks`
@@ -118,8 +119,9 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let page = Page::read(&call, &call.query, FIELDS, Runbook::SORT_COLUMNS)?;
     // Whose runbooks these are is a matter of who calls; an operator sees all of them.
     call.query.boolean("project")?;
-    let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
-    records::page(&call, "runbooks", &page, &page.query(), &chosen, detail.as_slice(), shown).await
+    let listing =
+        Listing { key: "runbooks", url: "runbooks", chosen: &chosen, detail: call.query.boolean("detail")? };
+    listing.answer(&call, &page, page.query(), |runbook| shown(&call, runbook, &chosen)).await
 }
 
 /// `GET /v1/runbooks/{runbook}`
