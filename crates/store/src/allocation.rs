@@ -67,7 +67,7 @@ impl Store {
         };
         let node = self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::overwrite(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(Some((allocation, node)))
     }
 
@@ -80,9 +80,18 @@ impl Store {
         fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
     ) -> Result<Allocation, E> {
         let mut tx = self.write().await?;
+        match record::read::<Allocation>(&mut tx, allocation.uuid).await {
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+            // Said before anything about the node, whose allocation it may be.
+            Ok(known) => {
+                let value = known.uuid.to_string();
+                return Err(StoreError::Duplicate { what: Allocation::WHAT, field: "uuid", value }.into());
+            }
+        }
         self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::insert(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(allocation)
     }
 
@@ -130,7 +139,7 @@ impl Store {
             .await?;
         }
         delete(&mut tx, uuid).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }
