@@ -6,7 +6,7 @@ use crate::{LIMIT, World};
 use conductor::RequestError;
 use model::errand::{Deed, Errand};
 use model::event::EventKind;
-use model::node::{InterfaceKind, Node, Object};
+use model::node::{InterfaceKind, Node, Object, Work};
 use model::state::ProvisionState as S;
 use model::step::Step;
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ async fn steps_on_pretended_hardware_leave_what_they_set() {
             }
             node.provision_state = S::Cleaning;
             node.target_provision_state = Some(S::Manageable);
-            node.work.steps = steps;
+            node.work = Work { steps, is_planned: true, ..Work::default() };
         })
         .await;
         until(&site, uuid, |node| matches!(node.provision_state, S::Manageable | S::CleanFailed)).await
