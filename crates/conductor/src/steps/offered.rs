@@ -71,6 +71,10 @@ const fn required(name: &'static str, description: &'static str) -> Argument {
     Argument { name, description, is_required: true }
 }
 
+const fn optional(name: &'static str, description: &'static str) -> Argument {
+    Argument { name, description, is_required: false }
+}
+
 const BIOS_SETTINGS: &[Argument] = &[required(
     "settings",
     "List of BIOS settings, each item needs to contain a dictionary with name/value pairs",
@@ -79,6 +83,16 @@ const FIRMWARE_SETTINGS: &[Argument] = &[required(
     "settings",
     "List of Firmware components, each item needs to contain a dictionary with name/value pairs",
 )];
+const RAID_VOLUMES: &[Argument] = &[
+    optional("create_root_volume", "Whether to create the root volume. Defaults to `True`."),
+    optional("create_nonroot_volumes", "Whether to create the other volumes. Defaults to `True`."),
+];
+const RAID_CONFIG: &[Argument] = &[
+    required("raid_config", "The RAID configuration to apply."),
+    optional("create_root_volume", "Whether to create the root volume. Defaults to `True`."),
+    optional("create_nonroot_volumes", "Whether to create the other volumes. Defaults to `True`."),
+    optional("delete_existing", "Whether to delete what is there first. Defaults to `True`."),
+];
 const RAW_BYTES: &[Argument] =
     &[required("raw_bytes", "A string of raw bytes to convey the request to transmit to the remote BMC.")];
 
@@ -99,6 +113,10 @@ const TABLE: &[Offer] = &[
     Offer::new(I::Bios, "fake", "apply_configuration").clean(0).takes(BIOS_SETTINGS),
     Offer::new(I::Bios, "fake", "factory_reset").clean(0),
     Offer::new(I::Bios, "fake", "cache_bios_settings").clean(0),
+    // Ironic's fake has these as methods and offers none of them.
+    Offer::new(I::Raid, "fake", "create_configuration").clean(0).takes(RAID_VOLUMES),
+    Offer::new(I::Raid, "fake", "delete_configuration").clean(0),
+    Offer::new(I::Raid, "fake", "apply_configuration").deploy(0).service(0).takes(RAID_CONFIG),
     Offer::new(I::Deploy, "fake", "deploy").deploy(100),
     Offer::new(I::Deploy, "ramdisk", "deploy").deploy(100),
     Offer::new(I::Deploy, "direct", "deploy").deploy(100),
