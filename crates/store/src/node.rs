@@ -1,6 +1,6 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, micros};
@@ -42,6 +42,8 @@ pub struct Edit {
     pub node: Node,
     /// Written in the same transaction.
     pub events: Vec<LogEvent>,
+    /// The claim under which the node is changed ends with the change ([`Guard::Held`] only).
+    pub release: bool,
 }
 
 /// Filters of a list of nodes. Everything given must hold.
@@ -252,6 +254,13 @@ impl Store {
         Ok(decoded)
     }
 
+    /// The node of a row that has `doc` and `secrets`.
+    pub(crate) fn open_node(&self, row: &AnyRow) -> Result<Node> {
+        let mut node = decode(row.try_get("doc")?)?;
+        self.unseal(&mut node, row.try_get("secrets")?)?;
+        Ok(node)
+    }
+
     async fn node_row(&self, ident: &str) -> Result<AnyRow> {
         sqlx::query(
             "SELECT doc, secrets, lease_holder, lease_until_us FROM nodes WHERE uuid = $1 OR name = $2 \
@@ -313,21 +322,26 @@ impl Store {
     {
         let mut tx = self.write().await?;
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
-        let mut edit = Edit { node: node.clone(), events: Vec::new() };
+        let mut edit = Edit { node: node.clone(), events: Vec::new(), release: false };
         let out = change(&mut edit)?;
+        let release = edit.release && matches!(guard, Guard::Held(_));
         if edit.node != node {
             if edit.node.chassis_uuid != node.chassis_uuid {
                 chassis::require(&mut tx, edit.node.chassis_uuid).await?;
             }
             allocation::follow(&mut tx, &node, &mut edit.node).await?;
             edit.node.updated_at = Some(now);
-            self.write_node(&mut tx, &edit.node).await?;
+            self.write_node(&mut tx, &edit.node, release).await?;
+        } else if release {
+            claim::end(&mut tx, uuid).await?;
         }
         for event in &edit.events {
             event::insert(&mut tx, event).await?;
         }
         tx.commit().await?;
-        if edit.node.due.is_some_and(|due| due <= now) || edit.node.due != node.due {
+        // A node that stays held is nobody's business until it is released.
+        let is_free = release || !matches!(guard, Guard::Held(_));
+        if is_free && edit.node.due.is_some() {
             self.nudge();
         }
         Ok((out, edit.node))
@@ -341,21 +355,20 @@ impl Store {
         guard: Guard<'_>,
         now: Timestamp,
     ) -> Result<Node> {
-        let (mut node, sealed) = read_guarded(tx, uuid, guard, now).await?;
-        self.unseal(&mut node, sealed)?;
-        Ok(node)
+        self.open_node(&read_guarded(tx, uuid, guard, now).await?)
     }
 
-    /// Writes a node within a transaction.
-    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node) -> Result<()> {
+    /// Writes a node within a transaction; `release` ends its claim.
+    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node, release: bool) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
         let columns = projected(node);
         let sets: Vec<_> =
             columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
         let count = columns.len();
         let sql = format!(
-            "UPDATE nodes SET {}, doc = ${}, secrets = ${} WHERE uuid = ${}",
+            "UPDATE nodes SET {}{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
             sets.join(", "),
+            if release { claim::END } else { "" },
             count + 1,
             count + 2,
             count + 3
@@ -385,8 +398,8 @@ impl Store {
         E: From<StoreError>,
     {
         let mut tx = self.write().await?;
-        let (node, _) = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
-        allow(&node)?;
+        let row = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
+        allow(&decode(row.try_get("doc").map_err(StoreError::from)?)?)?;
         sqlx::query("DELETE FROM nodes WHERE uuid = $1")
             .bind(uuid.to_string())
             .execute(&mut *tx)
@@ -397,12 +410,7 @@ impl Store {
     }
 }
 
-async fn read_guarded(
-    tx: &mut Write,
-    uuid: Uuid,
-    guard: Guard<'_>,
-    now: Timestamp,
-) -> Result<(Node, Option<Vec<u8>>)> {
+async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
     let row = sqlx::query(
         "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
     )
@@ -426,7 +434,7 @@ async fn read_guarded(
         }
         Guard::Any => {}
     }
-    Ok((decode(row.try_get("doc")?)?, row.try_get("secrets")?))
+    Ok(row)
 }
 
 fn label(uuid: Uuid) -> String {
