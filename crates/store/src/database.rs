@@ -1,17 +1,17 @@
 //! Opening the database: the state directory, its lock, connections, migrations.
 
 use crate::Result;
+use crate::readers::Readers;
 use crate::seal::Sealer;
-use crate::writer::{PRAGMAS, Write, Writer};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use crate::writer::{Write, Writer};
+use sqlx::any::AnyConnectOptions;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, AssertSqlSafe, Executor, SqlSafeStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What is told of an error that has many sources.
@@ -58,13 +58,12 @@ pub struct Store {
 
 struct Inner {
     writer: Writer,
-    readers: AnyPool,
+    readers: Readers,
     sealer: Sealer,
     due: Notify,
     _lock: fs::File,
 }
 
-const READERS: u32 = 4;
 const DATABASE: &str = "billet.db";
 
 impl Store {
@@ -82,16 +81,7 @@ impl Store {
         let writer = Writer::open(options.clone(), &migrations()).await.map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        let readers = AnyPoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(Duration::from_secs(30))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection.execute(PRAGMAS).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options);
+        let readers = Readers::new(options);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
     }
@@ -101,7 +91,7 @@ impl Store {
         self.inner.writer.write().await
     }
 
-    pub(crate) fn read(&self) -> &AnyPool {
+    pub(crate) fn read(&self) -> &Readers {
         &self.inner.readers
     }
 

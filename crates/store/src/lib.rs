@@ -17,6 +17,7 @@ mod inspection_rule;
 pub mod node;
 mod port;
 mod portgroup;
+mod readers;
 pub mod record;
 mod runbook;
 mod seal;

@@ -102,7 +102,8 @@ impl Writer {
     }
 }
 
-async fn connect(options: &AnyConnectOptions) -> sqlx::Result<AnyConnection> {
+/// Opens a connection of either kind.
+pub(crate) async fn connect(options: &AnyConnectOptions) -> sqlx::Result<AnyConnection> {
     let mut connection = AnyConnection::connect_with(options).await?;
     connection.execute(PRAGMAS).await?;
     Ok(connection)
