@@ -4,13 +4,11 @@ use crate::Result;
 use crate::readers::Readers;
 use crate::seal::Sealer;
 use crate::writer::{Write, Writer};
-use sqlx::any::AnyConnectOptions;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -75,13 +73,11 @@ impl Store {
         let lock = prepare(state_dir)?;
         let path = state_dir.join(DATABASE);
         let failed = |source: BoxedError| OpenError::Database { path: path.clone(), source };
-        sqlx::any::install_default_drivers();
-        let url = format!("sqlite://{}?mode=rwc", path.display());
-        let options = AnyConnectOptions::from_str(&url).map_err(|error| failed(error.into()))?;
-        let writer = Writer::open(options.clone(), &migrations()).await.map_err(failed)?;
+        bring_up_to_date(&path).await.map_err(failed)?;
+        let writer = Writer::open(&path).map_err(|error| failed(error.into()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        let readers = Readers::new(options);
+        let readers = Readers::new(&path);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
     }
@@ -116,9 +112,22 @@ impl Store {
 
     /// Writes everything out and closes the connections.
     pub async fn close(&self) {
-        self.inner.readers.close().await;
+        self.inner.readers.close();
         self.inner.writer.close().await;
     }
+}
+
+/// Makes the database if need be, and runs the migrations that it lacks.
+async fn bring_up_to_date(path: &Path) -> Result<(), BoxedError> {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await?;
+    // The log's mode before the first table: it stays with the file.
+    connection
+        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .await?;
+    migrations().run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 /// Makes the directory if need be, refuses a foreign one, and takes its lock.

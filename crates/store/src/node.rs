@@ -1,6 +1,7 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
 use crate::claim::{self, Claim};
+use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, micros};
@@ -275,35 +276,18 @@ impl Store {
 
     /// Lists nodes; secrets stay masked.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
-        for (column, value) in &query.equal {
-            debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
-            select.equal(column, Column::Text(Some(value.clone())));
-        }
-        for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
-            if let Some(value) = value {
-                select.equal(column, Column::flag(value));
-            }
-        }
-        for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
-            if let Some(value) = value {
-                select.is_set(column, value);
-            }
-        }
-        if !query.shards.is_empty() {
-            select.one_of("shard", &query.shards);
-        }
-        if let Some(text) = &query.description_contains {
-            select.contains("description", text);
-        }
-        if let Some(project) = &query.project {
-            select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
-        }
-        if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
-            select.is_set("parent_node", false);
-        }
-        select.page(query.sort, query.direction, query.marker, query.limit);
-        select.fetch(self.read()).await?.iter().map(decode_row).collect()
+        select(query).fetch(self.read()).await?.iter().map(decode_row).collect()
+    }
+
+    /// Lists nodes to be shown: objects that are only carried are not read.
+    pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
+        let rows = select(query).fetch(self.read()).await?;
+        let now = micros(Timestamp::now());
+        let listed = |row: &AnyRow| {
+            let (node, carried) = listed::decode(row.try_get("doc")?)?;
+            Ok(ListedNode { node, carried, reservation: reservation(row, now)? })
+        };
+        rows.iter().map(listed).collect()
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -410,6 +394,39 @@ impl Store {
     }
 }
 
+/// The statement of a list: `doc`, `lease_holder`, `lease_until_us`.
+fn select(query: &NodeQuery) -> Select {
+    let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
+    for (column, value) in &query.equal {
+        debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
+        select.equal(column, Column::Text(Some(value.clone())));
+    }
+    for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
+        if let Some(value) = value {
+            select.equal(column, Column::flag(value));
+        }
+    }
+    for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
+        if let Some(value) = value {
+            select.is_set(column, value);
+        }
+    }
+    if !query.shards.is_empty() {
+        select.one_of("shard", &query.shards);
+    }
+    if let Some(text) = &query.description_contains {
+        select.contains("description", text);
+    }
+    if let Some(project) = &query.project {
+        select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
+    }
+    if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
+        select.is_set("parent_node", false);
+    }
+    select.page(query.sort, query.direction, query.marker, query.limit);
+    select
+}
+
 async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
     let row = sqlx::query(
         "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
@@ -446,10 +463,14 @@ fn decode(doc: &str) -> Result<Node> {
 }
 
 fn decode_row(row: &AnyRow) -> Result<NodeRow> {
-    let until: i64 = row.try_get("lease_until_us")?;
-    let reservation: Option<String> = row.try_get("lease_holder")?;
-    let reservation = reservation.filter(|_| until >= micros(Timestamp::now()));
+    let reservation = reservation(row, micros(Timestamp::now()))?;
     Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation })
+}
+
+/// Who holds the node of a row.
+fn reservation(row: &AnyRow, now: i64) -> Result<Option<String>> {
+    let holder: Option<String> = row.try_get("lease_holder")?;
+    Ok(if row.try_get::<i64, _>("lease_until_us")? >= now { holder } else { None })
 }
 
 fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
