@@ -107,7 +107,7 @@ impl Store {
         fits(allocation, &node)?;
         allocation.take(&mut node, now);
         node.updated_at = Some(now);
-        self.write_node(tx, &node).await?;
+        self.write_node(tx, &node, false).await?;
         let detail = format!("by allocation {}", allocation.uuid);
         let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
         event::insert(tx, &event).await?;
@@ -130,7 +130,7 @@ impl Store {
             node.instance_uuid = None;
             node.allocation_uuid = None;
             node.updated_at = Some(now);
-            self.write_node(&mut tx, &node).await?;
+            self.write_node(&mut tx, &node, false).await?;
             let detail = format!("allocation {uuid} is gone");
             event::insert(
                 &mut tx,
