@@ -67,7 +67,7 @@ impl Store {
         };
         let node = self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::overwrite(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(Some((allocation, node)))
     }
 
@@ -82,7 +82,7 @@ impl Store {
         let mut tx = self.write().await?;
         self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::insert(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(allocation)
     }
 
@@ -130,7 +130,7 @@ impl Store {
             .await?;
         }
         delete(&mut tx, uuid).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }
