@@ -203,6 +203,54 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Attributes that are objects: left out where they are empty when a node is written.
+const BAGS: &[&str] = &[
+    "driver_info",
+    "driver_internal_info",
+    "properties",
+    "instance_info",
+    "extra",
+    "network_data",
+    "raid_config",
+    "target_raid_config",
+];
+
+/// Attributes that may be missing: left out then.
+const OPTIONAL: &[&str] = &[
+    "name",
+    "updated_at",
+    "chassis_uuid",
+    "description",
+    "owner",
+    "lessee",
+    "shard",
+    "parent_node",
+    "resource_class",
+    "instance_uuid",
+    "instance_name",
+    "allocation_uuid",
+    "power_state",
+    "target_power_state",
+    "power_timeout_seconds",
+    "target_provision_state",
+    "provision_updated_at",
+    "last_error",
+    "maintenance_reason",
+    "fault",
+    "health",
+    "clean_step",
+    "deploy_step",
+    "service_step",
+    "inspection_started_at",
+    "inspection_finished_at",
+    "automated_clean",
+    "protected_reason",
+    "retired_reason",
+    "boot_mode",
+    "secure_boot",
+    "due",
+];
+
 /// A node as stored. Field names are the API's wherever the API has them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -435,6 +483,20 @@ impl Node {
         }
     }
 
+    /// The node as a JSON object that has every attribute, be it empty or null. Errors: none that a node can cause.
+    pub fn document(&self) -> serde_json::Result<Object> {
+        let mut document = match serde_json::to_value(self)? {
+            Value::Object(map) => map,
+            _ => Object::new(),
+        };
+        for (names, empty) in [(BAGS, Value::Object(Object::new())), (OPTIONAL, Value::Null)] {
+            for name in names {
+                document.entry(*name).or_insert_with(|| empty.clone());
+            }
+        }
+        Ok(document)
+    }
+
     /// Applies an event of the state machine: state, target and time change together or not at all.
     pub fn apply(
         &mut self,
@@ -489,6 +551,15 @@ mod tests {
 
     fn node() -> Node {
         Node::new(Uuid::nil(), "fake-hardware", Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_document_has_what_a_stored_node_leaves_out() {
+        let document = node().document().unwrap();
+        assert_eq!((&document["extra"], &document["name"]), (&serde_json::json!({}), &Value::Null));
+        let stored = serde_json::to_value(node()).unwrap();
+        assert!(stored.get("extra").is_none() && stored.get("name").is_none());
+        assert_eq!(serde_json::from_value::<Node>(Value::Object(document)).unwrap(), node());
     }
 
     #[test]

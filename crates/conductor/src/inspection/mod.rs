@@ -91,16 +91,14 @@ async fn apply_rules(visit: &Visit<'_>, found: &mut Findings) -> Result<(), Fail
 
 /// Takes over what hooks and rules changed, attribute by attribute: heartbeats may have changed others meanwhile.
 fn carry_over(own: &mut Node, before: &Node, after: &Node) -> Result<(), serde_json::Error> {
-    let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
-    let mut merged = serde_json::to_value(&*own)?;
-    if let (Value::Object(merged), Value::Object(after)) = (&mut merged, after) {
-        for (key, value) in after {
-            if before.get(&key) != Some(&value) {
-                merged.insert(key, value);
-            }
+    let before = before.document()?;
+    let mut merged = own.document()?;
+    for (key, value) in after.document()? {
+        if before.get(&key) != Some(&value) {
+            merged.insert(key, value);
         }
     }
-    *own = serde_json::from_value(merged)?;
+    *own = serde_json::from_value(Value::Object(merged))?;
     Ok(())
 }
 

@@ -114,7 +114,8 @@ pub fn change_node(node: &mut Node, path: &str, change: Change) -> Result<(), St
         return change_interface(&mut node.interfaces, kind, &parts, change);
     }
     let kind = kind_of(root, OF_NODE).ok_or_else(|| unknown(root, false))?;
-    *node = changed(node, kind, &parts, change)?;
+    let document = node.document().map_err(|error| error.to_string())?;
+    *node = changed(Value::Object(document), kind, &parts, change)?;
     Ok(())
 }
 
@@ -123,7 +124,8 @@ pub fn change_port(port: &mut Port, path: &str, change: Change) -> Result<(), St
     let parts = parts(path);
     let root = parts.first().copied().unwrap_or_default();
     let kind = kind_of(root, OF_PORT).ok_or_else(|| unknown(root, true))?;
-    *port = changed(port, kind, &parts, change)?;
+    let document = serde_json::to_value(&*port).map_err(|error| error.to_string())?;
+    *port = changed(document, kind, &parts, change)?;
     Ok(())
 }
 
@@ -142,14 +144,13 @@ fn change_interface(
     }
 }
 
-/// The same object with one attribute changed.
-fn changed<T: serde::Serialize + serde::de::DeserializeOwned>(
-    object: &T,
+/// The object of a document in which one attribute is changed.
+fn changed<T: serde::de::DeserializeOwned>(
+    mut document: Value,
     kind: Kind,
     parts: &[&str],
     change: Change,
 ) -> Result<T, String> {
-    let mut document = serde_json::to_value(object).map_err(|error| error.to_string())?;
     match parts {
         [root] => match change {
             Change::Set(value) => document[*root] = fitted(value, kind)?,
@@ -218,10 +219,7 @@ fn object<'a>(place: &'a mut Value, part: &str) -> Result<&'a mut Map<String, Va
 
 /// The node as rules see it: what the API shows of it, secrets masked.
 pub fn view(node: &Node) -> Map<String, Value> {
-    let mut view = match serde_json::to_value(node) {
-        Ok(Value::Object(view)) => view,
-        _ => Map::new(),
-    };
+    let mut view = node.document().unwrap_or_default();
     for internal in ["work", "agent", "due", "nudges", "interfaces"] {
         view.remove(internal);
     }
