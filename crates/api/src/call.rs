@@ -7,7 +7,6 @@ use crate::error::ApiError;
 use crate::limits::{CLAIM_TIME, LOCK_PAUSE, LOCK_TRIES};
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use conductor::RequestError;
 use jiff::Timestamp;
 use model::node::Node;
 use model::version::Microversion;
@@ -120,14 +119,6 @@ impl Call {
                 Err(EditError::Refused(error)) => return Err(error),
             }
         }
-    }
-
-    /// Has the conductor do something to a node that nobody holds; one that is held for a moment is tried again, as above.
-    pub async fn patiently<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ApiError>
-    where
-        F: Future<Output = Result<T, RequestError>>,
-    {
-        Ok(conductor::patiently(attempt).await?)
     }
 
     /// Holds a node for as long as its ports are changed together; end it with [`Store::release`](store::Store::release).

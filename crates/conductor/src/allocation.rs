@@ -5,6 +5,7 @@
 //! transaction that checks again what was read before, so nobody has to be kept out while it looks around.
 
 use crate::Conductor;
+use crate::claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
 use crate::request::RequestError;
 use jiff::Timestamp;
 use model::allocation::{Allocation, AllocationState, Objection, in_sum};
@@ -20,11 +21,6 @@ use uuid::Uuid;
 const ROUND: i64 = 256;
 /// Longest sleep: a look around in case an allocation was made elsewhere.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-/// Pause after the database failed, and before nodes that were held are tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Rounds in which every fitting node may be held before an allocation fails. Together with the pause this is as long as Ironic's
-/// `node_locked_retry_attempts` × `_interval`.
-const TRIES: u32 = 12;
 
 impl Conductor {
     /// Stores an allocation and has a node found for it.
@@ -37,15 +33,16 @@ impl Conductor {
     /// Stores an allocation for a node that is deployed already. Nothing is stored where they don't go together.
     pub async fn backfill_allocation(
         &self,
-        allocation: Allocation,
+        allocation: &Allocation,
         node: Uuid,
     ) -> Result<Allocation, RequestError> {
-        self.store().backfill(allocation, node, Timestamp::now(), check_backfill).await
+        let store = self.store();
+        patiently(|| store.backfill(allocation.clone(), node, Timestamp::now(), check_backfill)).await
     }
 
     /// Forgets an allocation and frees its node, unless the node is in use.
     pub async fn delete_allocation(&self, uuid: Uuid) -> Result<(), RequestError> {
-        self.store().delete_allocation(uuid, Timestamp::now(), check_deallocation).await
+        patiently(|| self.store().delete_allocation(uuid, Timestamp::now(), check_deallocation)).await
     }
 }
 
@@ -123,11 +120,11 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let sleep = match round(&conductor, &mut held).await {
             Ok(Rest::Nothing) => LONGEST_SLEEP,
-            Ok(Rest::Held) => RETRY_PAUSE,
+            Ok(Rest::Held) => LOCK_PAUSE,
             Ok(Rest::More) => continue,
             Err(error) => {
                 tracing::error!(%error, "the database failed those who look for nodes");
-                RETRY_PAUSE
+                LOCK_PAUSE
             }
         };
         tokio::select! {
@@ -167,7 +164,7 @@ async fn round(conductor: &Conductor, held: &mut HashMap<Uuid, u32>) -> Result<R
             Sought::Held(count) => {
                 let tries = held.entry(wish.uuid).or_default();
                 *tries += 1;
-                if *tries >= TRIES {
+                if *tries >= LOCK_TRIES {
                     let why = format!(
                         "could not reserve any of {count} suitable nodes, because other work held them all the time"
                     );

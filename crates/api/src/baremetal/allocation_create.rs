@@ -83,7 +83,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     };
     let conductor = &call.state.conductor;
     let allocation = match node {
-        Some(node) => call.patiently(|| conductor.backfill_allocation(allocation.clone(), node.uuid)).await?,
+        Some(node) => conductor.backfill_allocation(&allocation, node.uuid).await?,
         None => {
             conductor.create_allocation(&allocation).await?;
             allocation

@@ -229,6 +229,6 @@ pub async fn delete_of_node(call: Call) -> Result<Reply, ApiError> {
 }
 
 async fn forget(call: &Call, uuid: Uuid) -> Result<Reply, ApiError> {
-    call.patiently(|| call.state.conductor.delete_allocation(uuid)).await?;
+    call.state.conductor.delete_allocation(uuid).await?;
     Ok(Reply::empty())
 }

@@ -4,9 +4,8 @@ use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation as Change};
 use super::query_schema::{self, Form};
 use super::records::{self, Listing};
-use super::schema::{
-    ARRAY, BOOLEAN, INTEGER, LIST, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
-};
+use super::schema::{ARRAY, BOOLEAN, LIST, NULL, OBJECT, Property, TEXT, check, limited, property, refusal};
+use super::steps::{rank, whole};
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -59,7 +58,8 @@ const PROPERTIES: &[Property] = &[
     limited("conditions", LIST, 0, RULE_OPERATIONS).items(&property("", OBJECT)),
     limited("description", TEXT, 0, 255),
     limited("phase", TEXT, 0, 16),
-    property("priority", INTEGER).range(0, i64::MAX),
+    // `openstack baremetal inspection rule create --priority` sends digits.
+    rank("priority"),
     property("sensitive", BOOLEAN.or(NULL)),
     property("uuid", TEXT),
 ];
@@ -187,9 +187,8 @@ fn read(what: &str, body: &Map<String, Value>, rule: &mut InspectionRule) -> Res
     rule.conditions = list("conditions", CONDITIONS, true)?;
     rule.description = text("description");
     rule.phase = text("phase");
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number by its schema; the cast saturates")]
-    let whole = |value: &Value| value.as_i64().or_else(|| value.as_f64().map(|float| float as i64));
-    rule.priority = body.get("priority").and_then(whole).unwrap_or(0);
+    // What is too large is beyond the highest, too.
+    rule.priority = body.get("priority").map_or(0, |value| whole(value).unwrap_or(i64::MAX));
     rule.sensitive = body.get("sensitive").and_then(Value::as_bool).unwrap_or(false);
     Ok(())
 }

@@ -14,8 +14,8 @@ const INTERFACE: Property = property("interface", STRING).one_of(INTERFACES);
 const STEP: Property = limited("step", STRING, 1, usize::MAX);
 const ARGS: Property = property("args", OBJECT);
 
-/// An integer of 0 or more, also as digits in a text.
-const fn rank(name: &'static str) -> Property {
+/// An integer of 0 or more, also as digits in a text; [`whole`] reads it.
+pub const fn rank(name: &'static str) -> Property {
     property(name, INTEGER.or(STRING)).range(0, i64::MAX).pattern("^[0-9]+$", is_digits)
 }
 
@@ -66,19 +66,15 @@ pub fn read_step(item: &Value, shape: &Property) -> Result<(Step, i64), String> 
 }
 
 fn number(item: &Value, key: &str) -> Result<i64, String> {
-    match item.get(key) {
-        None => Ok(0),
-        Some(value) => {
-            let read = match value {
-                Value::String(text) => text.parse().ok(),
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "a whole number by its schema; saturates"
-                )]
-                other => other.as_i64().or_else(|| other.as_f64().map(|float| float as i64)),
-            };
-            read.ok_or_else(|| format!("{value} is too large"))
-        }
+    item.get(key).map_or(Ok(0), |value| whole(value).ok_or_else(|| format!("{value} is too large")))
+}
+
+/// A whole number or its digits; `None` where it is too large.
+pub fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number by its schema; saturates")]
+        other => other.as_i64().or_else(|| other.as_f64().map(|float| float as i64)),
     }
 }
 

@@ -104,7 +104,7 @@ async fn all_rules_can_be_forgotten_at_once() {
     let site = Site::new().await;
     for _ in 0..3 {
         // As the client sends it.
-        let body = json!({"actions": [action()], "conditions": null});
+        let body = json!({"actions": [action()], "conditions": null, "priority": "5"});
         site.call("POST", "/v1/inspection_rules", Some(body)).await.is(201);
     }
     site.call("DELETE", "/v1/inspection_rules", None).await.is(204);
@@ -123,7 +123,7 @@ async fn bad_rules_are_refused_with_a_reason() {
         (json!({"actions": [1]}), "Schema error: 1 is not of type 'object'"),
         (json!({"actions": [action()], "uuid": "zz"}), "Expected UUID for uuid: zz"),
         (json!({"actions": [action()], "phase": null}), "Invalid phase: None. Valid phases are: main"),
-        (json!({"actions": [action()], "priority": "1"}), "Schema error: '1' is not of type 'integer'"),
+        (json!({"actions": [action()], "priority": "x"}), "Schema error: 'x' does not match '^[0-9]+$'"),
         (json!({"actions": [action()], "conditions": 1}), "Schema error: 1 is not of type 'array', 'null'"),
         (json!({"actions": [{"op": "fail"}]}), "Schema error: 'args' is a required property"),
         (act("fail", json!("x")), "Schema error: 'x' is not of type 'array', 'object'"),
