@@ -114,6 +114,18 @@ impl Chosen {
     }
 }
 
+/// Fields that Ironic makes up, and so can't sort by; it words that otherwise than for columns that don't sort.
+const NO_COLUMN: &[&str] = &[
+    "chassis_uuid",
+    "conductor",
+    "allocation_uuid",
+    "links",
+    "nodes",
+    "ports",
+    "node_uuid",
+    "portgroup_uuid",
+];
+
 /// Which part of a list is asked for.
 #[derive(Debug)]
 pub struct Page {
@@ -157,8 +169,6 @@ impl Page {
         if since.is_some_and(|since| !call.version.has(since)) {
             return Err(ApiError::not_acceptable());
         }
-        // Shown, but computed: not to be sorted by either.
-        const NO_COLUMN: &[&str] = &["links", "nodes", "ports", "node_uuid", "portgroup_uuid"];
         let sort = columns.iter().find(|(name, _)| *name == sort_key).map(|(_, column)| *column);
         let Some(sort) = sort else {
             let shown: String = sort_key.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
