@@ -95,7 +95,7 @@ def _limit(method: str, path: str, ironic: Answer) -> bool:
 
 #: What Ironic says below a route's microversion: as error text, or as the description of an error before routing.
 _BELOW = re.compile(
-    r"(The r|R)esource could not be found\.|The API is not supported for this version|The API version does not allow .*"
+    r"(The r|R)esource could not be found\.|The API is not supported for this version|This endpoint is supported starting .*|The API version does not allow .*"
 )
 
 #: Billet's error text goes on where Ironic's ends, with what to do.

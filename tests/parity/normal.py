@@ -1,4 +1,4 @@
-"""An answer without what must differ between two servers: generated UUIDs, times, ports, request ids.
+"""An answer without what must differ between two servers: generated UUIDs and tokens, times, ports, request ids.
 
 Each server has a `Normaliser` of its own. Everything that it does not name here is compared as it came.
 """
@@ -59,7 +59,7 @@ class Normaliser:
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(key): self.value(_ordered(key, value[key])) for key in sorted(value)}
+            return {self.text(key): self.value(_plain(key, value[key])) for key in sorted(value)}
         return value
 
     def answer(self, answer: Answer) -> dict[str, Any]:
@@ -95,10 +95,12 @@ def parse(body: bytes) -> Any:
     return value
 
 
-def _ordered(key: str, value: Any) -> Any:
-    """Where Ironic shows a Python set, its order means nothing."""
+def _plain(key: str, value: Any) -> Any:
+    """A value under a key, without what means nothing: the order of Python's sets, the letters of tokens."""
     if _SET.fullmatch(key) and isinstance(value, list):
         return sorted(value)
+    if key == "agent_token" and isinstance(value, str) and len(value) > len("******"):
+        return f"<token of {len(value)} characters>"
     if key == "faultstring" and isinstance(value, str) and value.startswith(_UNEXPECTED):
         names = value.removeprefix(_UNEXPECTED).split(", ")
         return _UNEXPECTED + ", ".join(sorted(names))

@@ -103,6 +103,8 @@ def _ironic_config(directory: Path, port: int) -> str:
         "[conductor]",
         "sync_power_state_interval = 0",
         "heartbeat_interval = 1",
+        # A busy host must not make the conductor look dead.
+        "heartbeat_timeout = 3600",
         "[inspector]",
         # Machines of `fake-hardware` are booted by nobody.
         "require_managed_boot = False",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..differences import expect
+from ..differences import expect, refused
 from ..play import LATEST, Play
 from ..steps import lead, one, switch
 from .nodes import NODE
@@ -108,21 +108,21 @@ def creation_refused(play: Play) -> None:
     play.post(path, {"resource_class": "x"}, at=51)
     play.post(path, {"node": "n"}, at=57)
     play.post(path, {"resource_class": "x", "owner": "o"}, at=59)
-    play.get(f"{path}?fields=name")
+    play.get(f"{path}?fields=name", differs=expect("backfill-refused", "body.allocations"))
 
 
 def backfill(play: Play) -> None:
     play.post("/v1/nodes", {**NODE, "name": "n", "resource_class": "x", "instance_info": {"image_source": "http://192.0.2.1/i"}}, keep={"node": "uuid"})
     switch(play, "n", "power off")
     play.post("/v1/allocations", {"node": "n", "name": "early", "uuid": f"{_UUID}1"})
-    play.get("/v1/allocations/early", until=_settled)
+    play.get("/v1/allocations/early", differs=refused("backfill-refused", 404))
     for target, state in (("manage", "manageable"), ("adopt", "active")):
         lead(play, "n", state, target=target)
     play.post("/v1/allocations", {"node": "n", "name": "a", "uuid": f"{_UUID}2"})
     play.get("/v1/allocations/a", until=_settled)
     play.get("/v1/nodes/n?fields=allocation_uuid,instance_uuid")
     play.post("/v1/allocations", {"node": "n", "name": "b", "uuid": f"{_UUID}3"})
-    play.get("/v1/allocations?fields=name,state")
+    play.get("/v1/allocations?fields=name,state", differs=expect("backfill-refused", "body.allocations"))
     # An allocation of an active node goes with its maintenance only.
     play.delete("/v1/allocations/a")
     play.put("/v1/nodes/n/maintenance", {})

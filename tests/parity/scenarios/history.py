@@ -81,7 +81,8 @@ def inspected_by_an_agent(play: Play) -> None:
         "boot": {"current_boot_mode": "uefi", "pxe_interface": "52:54:00:aa:00:01"},
         "hostname": "h",
     }
-    play.post("/v1/continue_inspection", {"inventory": inventory, "other": [1]}, at=LATEST)
+    noted = expect("driver-internal-info", "body.node.driver_internal_info")
+    play.post("/v1/continue_inspection", {"inventory": inventory, "other": [1]}, differs=noted)
     play.get(shown, until=lambda body: body["provision_state"] == "manageable" and body["reservation"] is None)
     play.get("/v1/nodes/n/inventory")
     play.get("/v1/nodes/n/inventory", at=80)

@@ -21,12 +21,14 @@ def creation(play: Play) -> None:
         {"actions": [{"op": "fail", "args": {"msg": "x"}}], "uuid": f"{_UUID}3"}, {"actions": [{"op": "fail", "args": {"nothing": "x"}}]},
         {"actions": [{**_ACTION, "nothing": 1}]}, {**rule, "conditions": [{"op": "nothing", "args": []}]}, {**rule, "conditions": [5]},
         {**rule, "conditions": [{"op": "!eq", "args": [1, 2]}], "uuid": f"{_UUID}4"}, {**rule, "conditions": [{"op": "eq", "args": [1]}]},
-        {**rule, "conditions": [{"op": "eq"}]}, {**rule, "conditions": {}}, {**rule, "priority": -1}, {**rule, "priority": 10000},
+        {**rule, "conditions": [{"op": "eq"}]}, {**rule, "priority": -1}, {**rule, "priority": 10000},
         {**rule, "priority": "x"}, {**rule, "phase": "nothing"}, {**rule, "phase": None, "uuid": f"{_UUID}5"}, {**rule, "description": 5},
         {**rule, "description": "x" * 256}, {**rule, "sensitive": "maybe"}, {**rule, "uuid": f"{_UUID}1"},
         {**rule, "nothing": 1}, [], None,
     ):  # fmt: skip
         play.post(path, body)
+    text = "body.error_message.faultstring"
+    play.post(path, {**rule, "conditions": {}}, differs=expect("rule-conditions", text))
     play.post(path, rule, at=95)
     for minor in (95, 96, LATEST):
         play.get(path, at=minor)
@@ -52,9 +54,9 @@ def operators(play: Play) -> None:
     loop = {"op": "set-attribute", "args": ["/extra/{item}", "x"], "loop": ["a", "b"]}
     play.post("/v1/inspection_rules", {"actions": [loop]})
     multiple = {"op": "eq", "args": ["{item}", "x"], "loop": ["a"], "multiple": "any"}
-    play.post("/v1/inspection_rules", {"conditions": [multiple], "actions": [_ACTION]})
+    play.post("/v1/inspection_rules", {"conditions": [multiple], "actions": [_ACTION], "uuid": f"{_UUID}1"})
     play.post("/v1/inspection_rules", {"conditions": [{**multiple, "multiple": "nothing"}], "actions": [_ACTION]})
-    play.get("/v1/inspection_rules?detail=true")
+    play.get("/v1/inspection_rules?detail=true", differs=expect("rule-arguments", "body.inspection_rules"))
 
 
 def lists_and_changes(play: Play) -> None:
@@ -87,4 +89,4 @@ def lists_and_changes(play: Play) -> None:
     play.delete(f"{path}/{_UUID}2")
     play.get(path)
     play.delete(path)
-    play.get(path)
+    play.get(path, differs=expect("rules-forgotten", "body.inspection_rules"))

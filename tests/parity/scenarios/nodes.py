@@ -289,9 +289,10 @@ def validate(play: Play) -> None:
     play.get("/v1/nodes/validate?node=fake")
     play.get("/v1/nodes/validate?node=nobody")
     play.get("/v1/nodes/validate")
-    play.get("/v1/nodes/ipmi/validate")
+    unmanaged = expect("unmanaged-inspection", "body.inspect")
+    play.get("/v1/nodes/ipmi/validate", differs=unmanaged)
     play.patch("/v1/nodes/ipmi", [{"op": "add", "path": "/driver_info", "value": {"ipmi_address": "192.0.2.1", "ipmi_port": "x"}}])
-    play.get("/v1/nodes/ipmi/validate")
+    play.get("/v1/nodes/ipmi/validate", differs=unmanaged)
     play.get("/v1/nodes/fake/validate?x=1")
 
 

@@ -134,8 +134,12 @@ def clean_steps(play: Play) -> None:
     play.delete("/v1/nodes/n/maintenance")
     _verb(play, "manage", "manageable")
     _verb(play, "clean", "manageable", clean_steps=[step, step])
-    _verb(play, "clean", "manageable", clean_steps=[step], disable_ramdisk=True)
     _verb(play, "clean", "manageable", clean_steps=[{**step, "args": {}}])
+    # A step that wants a ramdisk.
+    play.put(_PATH, {"target": "clean", "clean_steps": [step], "disable_ramdisk": True})
+    _reach(play, "clean failed")
+    play.delete("/v1/nodes/n/maintenance")
+    _verb(play, "manage", "manageable")
     play.put(_PATH, {"target": "clean", "clean_steps": [step], "disable_ramdisk": True}, at=69)
     play.put(_PATH, {"target": "clean", "clean_steps": [step], "runbook": "x"})
     play.put(_PATH, {"target": "clean", "runbook": "x"})
@@ -193,7 +197,8 @@ def targets_by_microversion(play: Play) -> None:
             "undeploy": 73, "unhold": 85, "service": 87}  # fmt: skip
     for target, minor in ages.items():
         _node(play)
-        play.put("/v1/nodes/${node}/states/provision", {"target": target}, at=minor - 1)
+        early = refused("undeploy-below", 406) if target == "undeploy" else None
+        play.put("/v1/nodes/${node}/states/provision", {"target": target}, at=minor - 1, differs=early)
         play.get(_NODE, until=lambda body: body["reservation"] is None)
         play.delete("/v1/nodes/n")
 

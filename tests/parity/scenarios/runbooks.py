@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..differences import expect
 from ..play import LATEST, Play
 from ..steps import lead, one, switch
 from .nodes import NODE
@@ -20,10 +21,13 @@ def creation(play: Play) -> None:
         {**runbook, "steps": [{**_STEP, "interface": "nothing"}]}, {**runbook, "steps": [{**_STEP, "order": -1}]},
         {**runbook, "steps": [{**_STEP, "order": "x"}]}, {**runbook, "steps": [{**_STEP, "priority": 1}]},
         {**runbook, "steps": [{"interface": "bios", "step": "x", "order": 1}]}, {**runbook, "uuid": "x"}, {**runbook, "uuid": f"{_UUID}1"},
-        {**runbook, "extra": []}, {**runbook, "nothing": 1}, {**runbook, "public": "maybe"}, {**runbook, "disable_ramdisk": "maybe"},
+        {**runbook, "extra": []}, {**runbook, "nothing": 1}, 
         {**runbook, "owner": 5}, {**runbook, "description": 5}, {**runbook, "traits": "x"}, {**runbook, "traits": ["bad"]}, [], None,
     ):  # fmt: skip
         play.post(path, body)
+    words = expect("runbook-words", "body.error_message.faultstring")
+    for flag in ("public", "disable_ramdisk"):
+        play.post(path, {**runbook, flag: "maybe"}, differs=words)
     play.post(path, {**runbook, "public": True, "disable_ramdisk": True})
     play.post(path, {**runbook, "name": "CUSTOM_THREE", "uuid": f"{_UUID}3", "description": "d", "traits": ["CUSTOM_A"]})
     play.post(path, {**runbook, "name": "CUSTOM_FOUR", "uuid": f"{_UUID}4", "description": "d"}, at=111)
@@ -51,12 +55,14 @@ def lists_and_changes(play: Play) -> None:
         [], one("replace", "/name", "CUSTOM_NEW"), one("replace", "/name", "CUSTOM_2"), one("replace", "/name", "bad"),
         one("remove", "/name"), one("add", "/extra/a", 1), one("remove", "/extra"), one("replace", "/steps", []),
         one("replace", "/steps", [{**_STEP, "order": 5}]), one("remove", "/steps"), one("replace", "/public", True),
-        one("replace", "/public", "maybe"), one("remove", "/public"), one("replace", "/disable_ramdisk", True),
+        one("remove", "/public"), one("replace", "/disable_ramdisk", True),
         one("replace", "/owner", "x"), one("remove", "/owner"), one("add", "/description", "d"), one("replace", "/traits", []),
         one("replace", "/uuid", f"{_UUID}4"), one("add", "/nothing", 1), [5],
     ):  # fmt: skip
         play.patch(itself, patch)
     play.get(itself)
+    words = expect("runbook-words", "body.error_message.faultstring")
+    play.patch(itself, one("replace", "/public", "maybe"), differs=words)
     play.patch(itself, [], at=91)
     play.patch(f"{path}/nobody", [])
     play.delete(f"{path}/CUSTOM_2", at=91)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..differences import expect
+from ..differences import expect, refused
 from ..play import LATEST, Play
 from .nodes import NODE
 
@@ -68,11 +68,11 @@ def boot_device(play: Play) -> None:
     play.put(f"{path}?boot_device=disk&persistent=true")
     play.get(path)
     play.get(f"{path}?x=1")
-    play.get("/v1/nodes/n/management")
+    play.get("/v1/nodes/n/management", differs=refused("no-such-path", 404))
     play.get("/v1/nodes/nobody/management/boot_device")
     play.get("/v1/nodes/nobody/management/boot_device/supported")
     play.put("/v1/nodes/nobody/management/boot_device", {"boot_device": "pxe"})
-    play.get("/v1/nodes/management/boot_device?node_ident=n")
+    play.get("/v1/nodes/management/boot_device?node_ident=n", differs=refused("no-such-path", 404))
 
 
 def lists_for_bodies(play: Play) -> None:

@@ -1,12 +1,12 @@
 //! `/v1/conductors`: the one of this process.
 
 use super::fields::{Chosen, Field, Page, time};
+use super::query_schema;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
-use crate::wording::repr_text;
 use model::version as v;
 use serde_json::{Map, Value, json};
 
@@ -70,9 +70,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 
 /// Conductors' wording of a field that isn't there.
 fn unknown_field(name: &str) -> String {
-    let mut known: Vec<_> = FIELDS.iter().map(|(field, _)| repr_text(field)).collect();
-    known.sort_unstable();
-    format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
+    query_schema::unknown_field(name, FIELDS)
 }
 
 fn missing(hostname: &str) -> ApiError {

@@ -1,9 +1,9 @@
 //! What lists and single resources have in common: chosen fields, pages, masks, times.
 
-use crate::args::Args;
+use crate::args::{Args, parse_uuid};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::wording::{is_falsy, repr};
+use crate::wording::{display, is_falsy, repr};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use model::node::Object;
@@ -125,6 +125,16 @@ const NO_COLUMN: &[&str] = &[
     "node_uuid",
     "portgroup_uuid",
 ];
+
+/// Refuses a `marker` that is no UUID as a `what` that isn't there, which is how some resources word it.
+pub fn check_marker(args: &Args, what: &str) -> Result<(), ApiError> {
+    match args.text("marker")? {
+        Some(marker) if parse_uuid(marker).is_none() => {
+            Err(ApiError::not_found(format!("{what} {} could not be found.", display(&marker.into()))))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Which part of a list is asked for.
 #[derive(Debug)]
