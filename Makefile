@@ -2,17 +2,18 @@
 
 IMAGE ?= debian
 FIRMWARE ?=
+BILLET ?= target/release/billet
 KEEP ?=
 TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit story bench clean
+.PHONY: demo test build packages lint unit parity story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build story
+test: packages lint unit build parity story
 
 packages:
 	scripts/install-packages
@@ -29,6 +30,10 @@ lint:
 
 unit: packages
 	scripts/run-tests
+
+# The same requests to the real Ironic, which is installed under target/parity, and to Billet. Builds nothing.
+parity: packages
+	python3 -m tests.parity --billet $(BILLET)
 
 story: build
 	scripts/run-stories

@@ -19,8 +19,8 @@ pub fn requested(headers: &HeaderMap) -> Result<Microversion, VersionError> {
         return value.parse();
     }
     match headers.get(LEGACY) {
-        Some(value) => value.to_str().map_err(|_| VersionError::Malformed)?.parse(),
-        None => Ok(Microversion::MIN),
+        Some(value) if !value.is_empty() => value.to_str().map_err(|_| VersionError::Malformed)?.parse(),
+        _ => Ok(Microversion::MIN),
     }
 }
 
@@ -36,7 +36,7 @@ fn from_standard_header(headers: &HeaderMap) -> Result<Option<&str>, VersionErro
         for part in value.split(',') {
             let mut words = part.split_whitespace();
             if words.next().is_some_and(|service| service.eq_ignore_ascii_case("baremetal")) {
-                return words.next().map(Some).ok_or(VersionError::Malformed);
+                return Ok(words.next());
             }
         }
     }
@@ -80,7 +80,9 @@ mod tests {
             minor(&[("openstack-api-version", "baremetal 1.50"), ("x-openstack-ironic-api-version", "1.20")]),
             Ok(50)
         );
-        assert_eq!(minor(&[("openstack-api-version", "baremetal")]), Err(VersionError::Malformed));
+        assert_eq!(minor(&[("openstack-api-version", "baremetal")]), Ok(1));
+        assert_eq!(minor(&[("x-openstack-ironic-api-version", "")]), Ok(1));
+        assert_eq!(minor(&[("openstack-api-version", "baremetal x")]), Err(VersionError::Malformed));
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod work;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use model::driver::Enabled;
+use model::node::InterfaceKind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,6 +56,27 @@ pub struct Api {
     pub open_to_the_network: bool,
     /// Hardware types that nodes may use.
     pub enabled_hardware_types: Option<Vec<String>>,
+    /// For each interface kind the implementations that nodes may use; Ironic's `enabled_…_interfaces`.
+    pub enabled_interfaces: BTreeMap<InterfaceKind, Vec<String>>,
+    /// For each interface kind what nodes get that choose none; Ironic's `default_…_interface`.
+    pub default_interfaces: BTreeMap<InterfaceKind, String>,
+}
+
+impl Api {
+    /// What the site offers: Billet's own choice with what the file says over it.
+    pub fn drivers(&self) -> Result<Enabled> {
+        let mut enabled = match &self.enabled_hardware_types {
+            Some(types) => Enabled::with_hardware_types(types).context("api.enabled_hardware_types")?,
+            None => Enabled::default(),
+        };
+        for (kind, names) in &self.enabled_interfaces {
+            enabled.set_interfaces(*kind, names.clone()).context("api.enabled_interfaces")?;
+        }
+        for (kind, name) in &self.default_interfaces {
+            enabled.set_default(*kind, name.clone()).context("api.default_interfaces")?;
+        }
+        Ok(enabled)
+    }
 }
 
 /// `[conductor]`; times in seconds.
@@ -206,5 +229,20 @@ mod tests {
             let error = format!("{:#}", file.conductor_settings("h".into(), Path::new("/x")).unwrap_err());
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn interfaces_are_chosen_by_kind_and_unknown_names_are_refused() {
+        let drivers = |text: &str| toml::from_str::<File>(text).unwrap().api.drivers();
+        let enabled = drivers(
+            "[api.enabled_interfaces]\nboot = [\"pxe\"]\n[api.default_interfaces]\ndeploy = \"ramdisk\"\n",
+        )
+        .unwrap();
+        assert_eq!(enabled.interfaces(InterfaceKind::Boot), ["pxe"]);
+        let ipmi = enabled.serves("ipmi").unwrap();
+        assert_eq!(enabled.default_of(ipmi, InterfaceKind::Deploy).as_deref(), Some("ramdisk"));
+        let error = drivers("[api.enabled_interfaces]\nboot = [\"pxi\"]\n").unwrap_err();
+        assert!(format!("{error:#}").contains("unknown boot interface \"pxi\""), "{error:#}");
+        assert!(toml::from_str::<File>("[api.enabled_interfaces]\nboots = []\n").is_err());
     }
 }

@@ -10,7 +10,6 @@ use api::auth::PasswordFile;
 use axum::Router;
 use bmc::Registry;
 use conductor::{Conductor, NodeBootSource, StoredLeases};
-use model::driver::Enabled;
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -137,11 +136,7 @@ fn api_settings(auth: Auth, section: &ApiSection) -> Result<api::Settings> {
             bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
         }
     };
-    let mut settings = api::Settings { auth, ..api::Settings::default() };
-    if let Some(types) = &section.enabled_hardware_types {
-        settings.drivers = Enabled::with_hardware_types(types).context("api.enabled_hardware_types")?;
-    }
-    Ok(settings)
+    Ok(api::Settings { auth, drivers: section.drivers()?, ..api::Settings::default() })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

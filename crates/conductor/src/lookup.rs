@@ -129,7 +129,7 @@ fn refusal(node: &Node, request: &HeartbeatRequest, require_tls: bool) -> Option
             return Some("Agent token is required for heartbeat processing.".to_owned());
         }
         (Some(token), Some(given)) if same(token, given) => {}
-        _ => return Some("Invalid agent token received.".to_owned()),
+        _ => return Some("Invalid or missing agent token received.".to_owned()),
     }
     // Behind a hold the work goes on with the ramdisk that runs.
     if !node.provision_state.answers_lookup() && node.provision_state.kind() != Kind::Hold {

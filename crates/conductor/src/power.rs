@@ -139,11 +139,12 @@ pub async fn reboot(
     limit: Duration,
 ) -> Result<(), Failure> {
     // A machine that may not be switched off is reset instead (`disable_power_off`).
-    if visit.node.disable_power_off {
+    let is_on = observe(visit).await? == PowerState::On;
+    if is_on && visit.node.disable_power_off {
         let bmc = visit.bmc()?;
         return visit.ask("power reset", bmc.set_power(PowerAction::Reset), |()| "accepted".to_owned()).await;
     }
-    if observe(visit).await? == PowerState::On {
+    if is_on {
         act_and_wait(visit, off, doing, PowerState::Off, limit).await?;
     }
     ensure(visit, PowerState::On).await

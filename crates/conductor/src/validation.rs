@@ -7,6 +7,7 @@ use crate::provision::power_reason;
 use crate::request::{RequestError, Validation};
 use crate::wording::unsupported;
 use crate::{Conductor, Settings};
+use model::driver;
 use model::node::{InterfaceKind, Node};
 use uuid::Uuid;
 
@@ -52,11 +53,18 @@ impl Conductor {
                 boot_files(self.settings(), node).err()
             }
             (InterfaceKind::Deploy, "direct" | "autodetect") => {
-                image::info(node, self.settings().uefi_by_default).err()
+                // What can't boot can't be deployed. The walk-throughs of the classic drivers look for the image's reasons.
+                let boot = if driver::classic(&node.driver).is_some() {
+                    None
+                } else {
+                    self.reason(node, InterfaceKind::Boot, has_ports)
+                };
+                boot.or_else(|| image::info(node, self.settings().uefi_by_default).err())
             }
-            (InterfaceKind::Inspect, "agent") if !has_ports => {
-                Some(format!("Node {} does not have any port associated with it", node.uuid))
-            }
+            (InterfaceKind::Inspect, "agent") if !has_ports => Some(format!(
+                "Insufficient information provided for managed inspection: Node {} does not have any port associated with it",
+                node.uuid
+            )),
             _ => None,
         }
     }

@@ -77,6 +77,9 @@ impl FromStr for Microversion {
             part.parse::<u32>().map_err(|_| VersionError::Malformed)
         };
         let (major, minor) = text.split_once('.').ok_or(VersionError::Malformed)?;
+        if minor.starts_with('-') && number(&minor[1..]).is_ok() && number(major)? == 1 {
+            return Err(VersionError::Minor(format!("{major}.{minor}")));
+        }
         let (major, minor) = (number(major)?, number(minor)?);
         let shown = format!("{major}.{minor}");
         if major != 1 {
@@ -233,8 +236,9 @@ mod tests {
         assert_eq!("1.115".parse::<Microversion>().map(Microversion::minor), Ok(115));
         assert_eq!("1.116".parse::<Microversion>(), Err(VersionError::Minor("1.116".into())));
         assert_eq!("1.0".parse::<Microversion>(), Err(VersionError::Minor("1.0".into())));
+        assert_eq!("1.-2".parse::<Microversion>(), Err(VersionError::Minor("1.-2".into())));
         assert_eq!("2.1".parse::<Microversion>(), Err(VersionError::Major("2.1".into())));
-        for bad in ["", "1", "1.", ".1", "1.2.3", "a.b", "1.-2", "1.+2", "1.99999999999999999999", "1.٣"] {
+        for bad in ["", "1", "1.", ".1", "1.2.3", "a.b", "1.--2", "1.+2", "1.99999999999999999999", "1.٣"] {
             assert_eq!(bad.parse::<Microversion>(), Err(VersionError::Malformed), "{bad:?}");
         }
     }

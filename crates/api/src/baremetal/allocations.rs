@@ -102,11 +102,18 @@ pub fn shown(call: &Call, allocation: &Allocation, chosen: &Chosen) -> Map<Strin
 /// The fields that are asked for. Ironic answers 400, not 406, to one that is newer.
 fn chosen(call: &Call) -> Result<Chosen, ApiError> {
     let known: Vec<Field> = FIELDS.iter().copied().filter(|(_, since)| call.version.has(*since)).collect();
-    Chosen::of_one(&call.query, call.version, &known, unknown_field)
+    let unknown =
+        if call.version.has(v::ALLOCATION_OWNER) { unknown_field } else { unknown_field_before_owner };
+    Chosen::of_one(&call.query, call.version, &known, unknown)
 }
 
 fn unknown_field(name: &str) -> String {
     query_schema::unknown_field(name, FIELDS)
+}
+
+fn unknown_field_before_owner(name: &str) -> String {
+    let fields: Vec<Field> = FIELDS.iter().copied().filter(|(field, _)| *field != "owner").collect();
+    query_schema::unknown_field(name, &fields)
 }
 
 /// The allocation that the path names.
@@ -172,7 +179,8 @@ pub async fn show_of_node(call: Call) -> Result<Reply, ApiError> {
 pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let body = call.json()?;
     let uuid = find(&call).await?.uuid;
-    let operations = patch::read_for(body, call.version, PATCHABLE)?;
+    let operations = patch::read_as("", body, call.version)?;
+    patch::only(&operations, PATCHABLE)?;
     for operation in &operations {
         if operation.is_of("name") && operation.kind != Kind::Remove {
             check_name("update", operation.value.as_ref().unwrap_or(&Value::Null))?;

@@ -1,6 +1,7 @@
 //! `/v1/conductors`: the one of this process.
 
-use super::fields::{Chosen, Field, Page, time, unknown_field};
+use super::fields::{Chosen, Field, Page, time};
+use super::query_schema;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -45,9 +46,13 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     // The one conductor fills a page of one: as in Ironic that page links to an empty one.
     let mut body = json!({"conductors": rows});
     if page.limit == 1 && marker.is_none() {
-        body["next"] = call
-            .url(&format!("conductors?sort_key={}&sort_dir=asc&limit=1&marker={hostname}", page.sort_key))
-            .into();
+        let fields = match &chosen {
+            Chosen::All => String::new(),
+            Chosen::Some(fields) => format!("&fields={}", fields.join(",")),
+        };
+        let next =
+            format!("conductors?sort_key={}&sort_dir=asc{fields}&limit=1&marker={hostname}", page.sort_key);
+        body["next"] = call.url(&next).into();
     }
     Reply::json(&body)
 }
@@ -61,6 +66,11 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
         return Err(missing(asked));
     }
     Reply::json(&shown(&call, &chosen))
+}
+
+/// Conductors' wording of a field that isn't there.
+fn unknown_field(name: &str) -> String {
+    query_schema::unknown_field(name, FIELDS)
 }
 
 fn missing(hostname: &str) -> ApiError {

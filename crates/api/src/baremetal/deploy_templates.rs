@@ -1,6 +1,6 @@
 //! `/v1/deploy_templates`
 
-use super::fields::{self, Chosen, Field, Masked, Page, maybe_time, time};
+use super::fields::{self, Chosen, Field, Masked, Page, check_marker, maybe_time, time};
 use super::patch::{self, Operation};
 use super::query_schema::{self, Form};
 use super::records::{self, Listing};
@@ -110,6 +110,7 @@ async fn find(call: &Call) -> Result<DeployTemplate, ApiError> {
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     query_schema::check(&call.query, &[("sort_dir", Form::Direction)])?;
     let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_field)?;
+    check_marker(&call.query, "Deploy template")?;
     let page = Page::read(&call, &call.query, FIELDS, DeployTemplate::SORT_COLUMNS)?;
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
     let listing = Listing {

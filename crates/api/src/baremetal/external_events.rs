@@ -9,6 +9,7 @@ use crate::handler;
 use crate::limits::EXTERNAL_EVENTS;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
+use crate::wording::repr;
 use axum::http::StatusCode;
 use model::event::{EventKind, LogEvent};
 use model::version as v;
@@ -23,13 +24,11 @@ pub const ROUTES: &[Route] = &[Route::new(Post, "/v1/events", "baremetal:events:
 
 const PROPERTIES: &[Property] = &[limited("events", ARRAY, 1, EXTERNAL_EVENTS).items(&EVENT)];
 
+const EVENTS: &[&str] = &["network.bind_port", "network.unbind_port", "network.delete_port"];
+
 const EVENT: Property = property("", OBJECT).keys(
     &[
-        property("event", STRING).one_of(&[
-            "network.bind_port",
-            "network.unbind_port",
-            "network.delete_port",
-        ]),
+        property("event", STRING).one_of(EVENTS),
         property("port_id", STRING).format("uuid"),
         property("mac_address", STRING).format("mac-address"),
         property("status", STRING),
@@ -43,6 +42,14 @@ const EVENT: Property = property("", OBJECT).keys(
 /// `POST /v1/events {events: […]}`
 pub async fn receive(call: Call) -> Result<Reply, ApiError> {
     let body = object("", call.json()?)?;
+    for event in body.get("events").and_then(Value::as_array).into_iter().flatten() {
+        if let Some(name @ Value::String(text)) = event.get("event")
+            && !EVENTS.contains(&text.as_str())
+        {
+            let known: Vec<_> = EVENTS.iter().map(|name| format!("'{name}'")).collect();
+            return Err(refusal("", &format!("{} is not one of [{}]", repr(name), known.join(", "))));
+        }
+    }
     check("", &body, PROPERTIES, &["events"])?;
     let events = body["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     for event in events {

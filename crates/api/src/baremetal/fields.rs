@@ -1,9 +1,9 @@
 //! What lists and single resources have in common: chosen fields, pages, masks, times.
 
-use crate::args::Args;
+use crate::args::{Args, parse_uuid};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::wording::{is_falsy, repr};
+use crate::wording::{display, is_falsy, repr};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use model::node::Object;
@@ -114,6 +114,28 @@ impl Chosen {
     }
 }
 
+/// Fields that Ironic makes up, and so can't sort by; it words that otherwise than for columns that don't sort.
+const NO_COLUMN: &[&str] = &[
+    "chassis_uuid",
+    "conductor",
+    "allocation_uuid",
+    "links",
+    "nodes",
+    "ports",
+    "node_uuid",
+    "portgroup_uuid",
+];
+
+/// Refuses a `marker` that is no UUID as a `what` that isn't there, which is how some resources word it.
+pub fn check_marker(args: &Args, what: &str) -> Result<(), ApiError> {
+    match args.text("marker")? {
+        Some(marker) if parse_uuid(marker).is_none() => {
+            Err(ApiError::not_found(format!("{what} {} could not be found.", display(&marker.into()))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Which part of a list is asked for.
 #[derive(Debug)]
 pub struct Page {
@@ -157,8 +179,6 @@ impl Page {
         if since.is_some_and(|since| !call.version.has(since)) {
             return Err(ApiError::not_acceptable());
         }
-        // Shown, but computed: not to be sorted by either.
-        const NO_COLUMN: &[&str] = &["links", "nodes", "ports", "node_uuid", "portgroup_uuid"];
         let sort = columns.iter().find(|(name, _)| *name == sort_key).map(|(_, column)| *column);
         let Some(sort) = sort else {
             let shown: String = sort_key.chars().take(crate::limits::QUOTED_CHARACTERS).collect();

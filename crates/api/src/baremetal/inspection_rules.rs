@@ -1,6 +1,6 @@
 //! `/v1/inspection_rules`
 
-use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_field};
+use super::fields::{Chosen, Field, Page, check_marker, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation as Change};
 use super::query_schema::{self, Form};
 use super::records::{self, Listing};
@@ -125,6 +125,13 @@ async fn find(call: &Call) -> Result<InspectionRule, ApiError> {
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     query_schema::check(&call.query, &[("sort_dir", Form::Direction)])?;
     let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_field)?;
+    check_marker(&call.query, "Rule")?;
+    if let Some(key @ ("actions" | "conditions")) = call.query.text("sort_key")? {
+        let fault = format!(
+            "'{key}' should not be valid under {{'type': 'string', 'enum': ['actions', 'conditions']}}"
+        );
+        return Err(refusal("", &fault));
+    }
     let page = Page::read(&call, &call.query, FIELDS, InspectionRule::SORT_COLUMNS)?;
     let mut query = page.query();
     if let Some(phase) = call.query.text("phase")? {

@@ -11,7 +11,7 @@ use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
 use crate::route::Route;
 use crate::route::Verb::Post;
-use crate::wording::repr;
+use crate::wording::{display, repr};
 use axum::http::StatusCode;
 use model::driver;
 use model::event::{EventKind, LogEvent};
@@ -120,7 +120,8 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         chassis::require(&call, chassis).await?;
     }
     if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
-        node.parent_node = Some(call.find_node(parent).await.map_err(ApiError::in_body)?.node.uuid);
+        node.parent_node =
+            Some(call.find_node(parent).await.map_err(|_| no_parent(&parent.into()))?.node.uuid);
     }
     node.interfaces = driver::resolve(
         &node.driver,
@@ -137,9 +138,28 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         "create",
         format!("driver {}, by {who}", node.driver),
     );
-    call.state.store.create_node(&node, &[event]).await?;
+    call.state.store.create_node(&node, &[event]).await.map_err(name_node(node.uuid))?;
     let location = call.url(&format!("nodes/{}", node.uuid));
     Ok(whole(&call, &node)?.at(location))
+}
+
+/// The refusal of a parent that isn't there.
+pub fn no_parent(ident: &Value) -> ApiError {
+    ApiError::invalid(format!(
+        "Unable to apply the requested parent_node '{}'. Requested value was invalid.",
+        display(ident)
+    ))
+}
+
+/// The refusal of an instance that another node has: it names the node that was to have it.
+pub fn name_node<E: Into<ApiError>>(uuid: Uuid) -> impl Fn(E) -> ApiError {
+    move |error| {
+        let mut error: ApiError = error.into();
+        if error.status == StatusCode::CONFLICT && error.text.ends_with("with this other node") {
+            error.text = format!("{} {uuid}", error.text);
+        }
+        error
+    }
 }
 
 /// Is there a conductor for the node's group?

@@ -9,6 +9,7 @@ use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use crate::wording::display;
+use axum::http::StatusCode;
 use model::chassis::Chassis;
 use model::node::Fault;
 use model::state::ProvisionState;
@@ -177,7 +178,14 @@ fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
     }
     for (name, since) in FILTER_VERSIONS {
         if args.value(name).is_some() && !call.version.has(*since) {
-            return Err(ApiError::needs(*since));
+            // The newest filter has a wording of its own.
+            return Err(match *since {
+                v::INSTANCE_NAME => ApiError::new(
+                    StatusCode::NOT_ACCEPTABLE,
+                    "instance_name is not acceptable in this API version",
+                ),
+                since => ApiError::needs(since),
+            });
         }
     }
     if let Some(fault) = args.text("fault")?

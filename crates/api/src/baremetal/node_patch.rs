@@ -2,7 +2,9 @@
 
 use super::chassis;
 use super::fields::{Masked, keep_masked, masked_instance_info};
-use super::node_create::{PROPERTIES, apply, check_group, check_name, check_network_data};
+use super::node_create::{
+    PROPERTIES, apply, check_group, check_name, check_network_data, name_node, no_parent,
+};
 use super::node_fields::{interface, since};
 use super::nodes::whole;
 use super::patch::{self, Kind, Operation};
@@ -14,7 +16,7 @@ use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
 use crate::route::Route;
 use crate::route::Verb::Patch;
-use crate::wording::{display, repr};
+use crate::wording::repr;
 use model::driver::{self, Enabled};
 use model::event::{EventKind, LogEvent};
 use model::node::{InterfaceKind, Interfaces, Node};
@@ -127,7 +129,8 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
             edit.node = after;
             Ok(())
         })
-        .await?;
+        .await
+        .map_err(name_node(row.node.uuid))?;
     whole(&call, &node)
 }
 
@@ -212,12 +215,7 @@ async fn parent(call: &Call, operations: &[Operation]) -> Result<Option<Option<U
                 Value::String(ident) => call.find_node(ident).await.ok(),
                 _ => None,
             };
-            found.map(|row| Some(Some(row.node.uuid))).ok_or_else(|| {
-                ApiError::invalid(format!(
-                    "Unable to apply the requested parent_node '{}'. Requested value was invalid.",
-                    display(value)
-                ))
-            })
+            found.map(|row| Some(Some(row.node.uuid))).ok_or_else(|| no_parent(value))
         }
     }
 }

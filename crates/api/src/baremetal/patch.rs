@@ -1,5 +1,6 @@
 //! JSON patch as Ironic's API knows it: `add`, `replace` and `remove` of RFC 6902, with the refusals of Python's jsonpatch.
 
+use super::schema::refusal;
 use crate::error::ApiError;
 use crate::limits::PATCH_OPERATIONS;
 use crate::wording::{repr, repr_text};
@@ -45,7 +46,12 @@ impl Operation {
 
 /// Reads and checks the body of a PATCH.
 pub fn read(body: Value, version: Microversion) -> Result<Vec<Operation>, ApiError> {
-    let refuse = |text: String| ApiError::invalid(format!("Schema error for patch: {text}"));
+    read_as("patch", body, version)
+}
+
+/// The same, where refusals say that the schema is for something else, or (empty) don't say it.
+pub fn read_as(what: &str, body: Value, version: Microversion) -> Result<Vec<Operation>, ApiError> {
+    let refuse = |text: String| refusal(what, &text);
     let Value::Array(items) = body else {
         return Err(refuse(format!("{} is not of type 'array'", repr(&body))));
     };

@@ -30,16 +30,18 @@ pub fn local_link(mut link: Object) -> Result<Object, ApiError> {
         Some(format!("Additional properties are not allowed ({} was unexpected)", repr_text(key)))
     } else if let Some(value) = link.values().find(|value| !value.is_string()) {
         Some(format!("{} is not of type 'string'", repr(value)))
-    } else if let Some(kind) =
-        link.get("network_type").filter(|kind| *kind != "managed" && *kind != "unmanaged")
-    {
-        Some(format!("{} is not one of ['managed', 'unmanaged']", repr(kind)))
     } else if has("vtep-logical-switch") != has("vtep-physical-switch") {
         Some("'vtep-physical-switch' and 'vtep-logical-switch' depend on each other".to_owned())
+    } else if link.get("network_type").is_some_and(|kind| kind == "unmanaged") {
+        None
+    } else if !has("port_id") {
+        Some("'port_id' is a required property".to_owned())
+    } else if !(has("switch_id") || has("hostname") || has("vtep-logical-switch")) {
+        Some("'switch_id' is a required property".to_owned())
     } else {
-        let fits = (has("port_id") && (has("switch_id") || has("hostname") || has("vtep-logical-switch")))
-            || link.get("network_type").is_some_and(|kind| kind == "unmanaged");
-        (!fits).then(|| "'port_id' and 'switch_id' are required properties".to_owned())
+        link.get("network_type")
+            .filter(|kind| *kind != "managed")
+            .map(|kind| format!("{} is not one of ['managed', 'unmanaged']", repr(kind)))
     };
     if let Some(cause) = cause {
         return Err(ApiError::invalid(format!(

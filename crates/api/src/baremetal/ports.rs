@@ -90,7 +90,10 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     {
         return Err(ApiError::not_acceptable());
     }
-    if port.is_smartnic && !["port_id", "hostname"].iter().all(|key| link.contains_key(*key)) {
+    if port.is_smartnic
+        && !link.is_empty()
+        && !["port_id", "hostname"].iter().all(|key| link.contains_key(*key))
+    {
         return Err(ApiError::invalid(
             "Smart NIC port must have port_id and hostname in local_link_connection",
         ));

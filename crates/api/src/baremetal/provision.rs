@@ -258,17 +258,20 @@ fn check_config_drive(verb: Event, drive: Option<&Value>, version: Microversion)
 
 fn check_config_drive_object(map: &Map<String, Value>, version: Microversion) -> Result<(), ApiError> {
     for (key, value) in map {
-        let fits = match key.as_str() {
-            "meta_data" | "network_data" | "vendor_data" => value.is_object(),
-            "user_data" => value.is_object() || value.is_array() || value.is_string() || value.is_null(),
-            _ => false,
+        let (fits, cause) = match key.as_str() {
+            "meta_data" | "network_data" | "vendor_data" => {
+                (value.is_object(), format!("{} is not of type 'object'", repr(value)))
+            }
+            "user_data" => (
+                value.is_object() || value.is_array() || value.is_string() || value.is_null(),
+                format!("{} is not of type 'object', 'array', 'string', 'null'", repr(value)),
+            ),
+            _ => {
+                (false, format!("Additional properties are not allowed ({} was unexpected)", repr_text(key)))
+            }
         };
         if !fits {
-            return Err(ApiError::invalid(format!(
-                "Invalid configdrive format: {} is not valid under any of the given schemas. It has the keys meta_data, \
-                 network_data and vendor_data (objects) and user_data (a text, an object or a list)",
-                repr_text(key)
-            )));
+            return Err(ApiError::invalid(format!("Invalid configdrive format: {cause}")));
         }
     }
     let since = |what: &str, version: Microversion| {
@@ -333,7 +336,7 @@ impl StepLists {
             Some(Value::Array(items)) => Ok(Some(items.clone()).filter(|items| !items.is_empty())),
             Some(other) => Err(ApiError::invalid(format!(
                 "Expected types <class 'NoneType'>, <class 'list'> for {name}: {}",
-                repr(other)
+                display(other)
             ))),
         };
         Ok(Self {

@@ -50,8 +50,10 @@ pub fn fault(text: &str, form: Form) -> Option<String> {
 
 /// How an unknown name in `fields` is refused.
 pub fn unknown_field(name: &str, fields: &[Field]) -> String {
-    let mut known: Vec<_> = fields.iter().map(|(field, _)| repr_text(field)).collect();
+    // By name, and those that came later behind.
+    let mut known: Vec<_> = fields.iter().map(|(field, since)| (since, repr_text(field))).collect();
     known.sort_unstable();
+    let known: Vec<_> = known.into_iter().map(|(_, field)| field).collect();
     format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
 }
 

@@ -93,7 +93,7 @@ pub async fn continue_inspection(call: Call) -> Result<Reply, ApiError> {
         let since = v::CONTINUE_INSPECTION;
         return Err(ApiError::not_found(format!("API version {since} or newer is required")));
     }
-    let mut data = crate::args::object("body", call.json()?)?;
+    let mut data = crate::args::object("data", call.json()?)?;
     let inventory = read_inventory(data.remove("inventory"))
         .map_err(|reason| ApiError::invalid(format!("Schema error for data: {reason}")))?;
     let address = |key: &str| {

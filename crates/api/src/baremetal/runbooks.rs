@@ -1,6 +1,6 @@
 //! `/v1/runbooks`
 
-use super::fields::{Chosen, Field, Masked, Page, maybe_time, time, unknown_field};
+use super::fields::{Chosen, Field, Masked, Page, check_marker, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation};
 use super::records::{self, Listing};
 use super::schema::{ARRAY, BAG, FLAG, Property, STRING, TEXT, check, check_keys, limited, property};
@@ -115,6 +115,7 @@ pub async fn find(call: &Call) -> Result<Runbook, ApiError> {
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let known = known(&call);
     let chosen = Chosen::of_list(&call.query, call.version, &known, DEFAULT, unknown_field)?;
+    check_marker(&call.query, "Runbook")?;
     let page = Page::read(&call, &call.query, FIELDS, Runbook::SORT_COLUMNS)?;
     // Whose runbooks these are is a matter of who calls; an operator sees all of them.
     call.query.boolean("project")?;

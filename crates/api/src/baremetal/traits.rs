@@ -41,6 +41,10 @@ const STANDARD: &str = include_str!("standard_traits.txt");
 
 /// Characters of a trait's name.
 const TRAIT_CHARACTERS: usize = 255;
+/// What clients are told that mix up the two ways to set traits.
+const ONE_OR_ALL: &str = "A single node trait may be added via PUT /v1/nodes/<node identifier>/traits/<trait> with no body, or \
+    all node traits may be replaced via PUT /v1/nodes/<node identifier>/traits with the list of traits specified in the request \
+    body.";
 
 /// Is it a standard trait, or `CUSTOM_` and capitals, digits, underscores?
 pub fn is_trait(name: &str) -> bool {
@@ -60,7 +64,9 @@ pub fn check_trait(what: &str, name: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let shown = repr_text(name);
-    let fault = if name.chars().count() > TRAIT_CHARACTERS {
+    let fault = if name.is_empty() {
+        format!("{shown} should be non-empty")
+    } else if name.chars().count() > TRAIT_CHARACTERS {
         format!("{shown} is too long")
     } else {
         format!(
@@ -83,11 +89,7 @@ pub async fn replace(call: Call) -> Result<Reply, ApiError> {
     let body = object("body", call.json()?)?;
     check_keys("body", &body, &["traits"])?;
     let Some(list) = body.get("traits") else {
-        return Err(ApiError::invalid(
-            "A single node trait may be added via PUT /v1/nodes/<node identifier>/traits/<trait> with no body, or all node \
-             traits may be replaced via PUT /v1/nodes/<node identifier>/traits with the list of traits specified in the \
-             request body.",
-        ));
+        return Err(ApiError::invalid(ONE_OR_ALL));
     };
     let Value::Array(list) = list else {
         return Err(ApiError::invalid(format!(
@@ -96,7 +98,8 @@ pub async fn replace(call: Call) -> Result<Reply, ApiError> {
         )));
     };
     let mut traits = BTreeSet::new();
-    for item in list {
+    // Of several that are wrong the last is named.
+    for item in list.iter().rev() {
         let Value::String(name) = item else {
             return Err(ApiError::invalid(format!(
                 "Schema error for body: {} is not of type 'string'",
@@ -132,8 +135,9 @@ pub async fn add(call: Call) -> Result<Reply, ApiError> {
     call.query.only(&[])?;
     let name = call.parameter("trait");
     check_trait("trait", name)?;
-    if !call.body.is_empty() {
-        return Err(ApiError::invalid("No body should be provided when adding a trait"));
+    // An empty object counts as none.
+    if !call.body.is_empty() && call.json()?.as_object().is_none_or(|body| !body.is_empty()) {
+        return Err(ApiError::invalid(ONE_OR_ALL));
     }
     let uuid = call.node().await?.node.uuid;
     change(&call, uuid, |stored| {

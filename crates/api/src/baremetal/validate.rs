@@ -34,7 +34,7 @@ pub async fn by_query(call: Call) -> Result<Reply, ApiError> {
             }
             ident.to_owned()
         }
-        (None, None) => return Err(ApiError::invalid("Missing mandatory parameter: node")),
+        (None, None) => return Err(ApiError::invalid("Expected a logical name or UUID but received None.")),
     };
     let uuid = call.find_node(&ident).await?.node.uuid;
     of(&call, uuid).await

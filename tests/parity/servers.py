@@ -1,0 +1,197 @@
+"""The two servers: the real Ironic, all in one process on SQLite, and `billet serve`. Both with the same choices.
+
+Each has a directory and a free loopback port of its own, is waited for, and is stopped when the context ends, whatever happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterator
+
+from .client import Client
+
+HOST = "127.0.0.1"
+#: How long a server may take to answer its first request, and to end; seconds.
+START_PATIENCE = 120.0
+STOP_PATIENCE = 10.0
+PAUSE = 0.05
+
+#: What both enable. The first of a list has no meaning: hardware types have an order of their own.
+HARDWARE_TYPES = ("fake-hardware", "ipmi")
+INTERFACES = {
+    "bios": ("fake", "no-bios"),
+    "boot": ("fake", "ipxe", "pxe"),
+    "console": ("fake", "no-console"),
+    "deploy": ("fake", "direct", "ramdisk"),
+    "firmware": ("fake", "no-firmware"),
+    "inspect": ("fake", "agent", "no-inspect"),
+    "management": ("fake", "ipmitool"),
+    "network": ("noop",),
+    "power": ("fake", "ipmitool"),
+    "raid": ("fake", "agent", "no-raid"),
+    "rescue": ("fake", "no-rescue"),
+    "storage": ("fake", "noop"),
+    "vendor": ("fake", "ipmitool", "no-vendor"),
+}
+#: The conductor's name at both: it stands in links, texts and history.
+CONDUCTOR = "conductor-1"
+
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+
+
+def install_ironic(venv: Path) -> Path:
+    """Makes a virtual environment with the pinned Ironic, unless it is there; its `bin` directory."""
+    done = venv / "installed"
+    wanted = REQUIREMENTS.read_text()
+    if not done.is_file() or done.read_text() != wanted:
+        print(f"installing Ironic into {venv}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+        pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+        done.write_text(wanted)
+    return venv / "bin"
+
+
+@contextlib.contextmanager
+def ironic(binaries: Path, directory: Path) -> Iterator[Client]:
+    """A running Ironic."""
+    port = _free_port()
+    config = directory / "ironic.conf"
+    for name in ("httpboot", "tftpboot", "images"):
+        (directory / name).mkdir(parents=True)
+    config.write_text(_ironic_config(directory, port))
+    create = [str(binaries / "ironic-dbsync"), "--config-file", str(config), "create_schema"]
+    subprocess.run(create, check=True, capture_output=True)
+    serve = [str(binaries / "ironic"), "--config-file", str(config)]
+    with _running("ironic", serve, directory, port, ready="/v1/drivers/fake-hardware") as client:
+        yield client
+
+
+@contextlib.contextmanager
+def billet(binary: Path, directory: Path) -> Iterator[Client]:
+    """A running Billet."""
+    port = _free_port()
+    directory.mkdir(parents=True)
+    config = directory / "billet.toml"
+    config.write_text(_billet_config(directory, port))
+    serve = [str(binary), "serve", "--config", str(config)]
+    with _running("billet", serve, directory, port, ready="/v1/drivers/fake-hardware") as client:
+        yield client
+
+
+def _ironic_config(directory: Path, port: int) -> str:
+    lines = [
+        "[DEFAULT]",
+        "auth_strategy = noauth",
+        "rpc_transport = none",
+        "transport_url = fake://",
+        f"host = {CONDUCTOR}",
+        f"state_path = {directory}",
+        f"enabled_hardware_types = {','.join(HARDWARE_TYPES)}",
+        *(f"enabled_{kind}_interfaces = {','.join(names)}" for kind, names in INTERFACES.items()),
+        "[api]",
+        f"host_ip = {HOST}",
+        f"port = {port}",
+        "[conductor]",
+        "sync_power_state_interval = 0",
+        "heartbeat_interval = 1",
+        # A busy host must not make the conductor look dead.
+        "heartbeat_timeout = 3600",
+        "[inspector]",
+        # Machines of `fake-hardware` are booted by nobody.
+        "require_managed_boot = False",
+        "[database]",
+        f"connection = sqlite:///{directory}/ironic.db",
+        "[deploy]",
+        f"http_root = {directory}/httpboot",
+        f"http_url = http://{HOST}:1",
+        "[pxe]",
+        f"tftp_root = {directory}/tftpboot",
+        f"tftp_master_path = {directory}/tftpboot/master_images",
+        f"images_path = {directory}/images",
+        f"instance_master_path = {directory}/images/master",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _billet_config(directory: Path, port: int) -> str:
+    def listed(names: tuple[str, ...]) -> str:
+        return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+    lines = [
+        f'state_dir = "{directory}/state"',
+        "[api]",
+        f'listen = "{HOST}:{port}"',
+        f"enabled_hardware_types = {listed(HARDWARE_TYPES)}",
+        "[api.enabled_interfaces]",
+        *(f"{kind} = {listed(names)}" for kind, names in INTERFACES.items()),
+        "[conductor]",
+        f'hostname = "{CONDUCTOR}"',
+        "[netboot]",
+        "enabled = false",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _running(name: str, command: list[str], directory: Path, port: int, ready: str) -> Iterator[Client]:
+    log = directory / f"{name}.log"
+    with log.open("wb") as out:
+        # A group of its own: Ironic forks, and all of it must go.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=directory, start_new_session=True
+        )
+    client = Client(HOST, port)
+    try:
+        _await_ready(name, process, client, ready, log)
+        yield client
+    finally:
+        client.close()
+        _stop(process)
+
+
+def _await_ready(name: str, process: subprocess.Popen[bytes], client: Client, path: str, log: Path) -> None:
+    deadline = time.monotonic() + START_PATIENCE
+    while True:
+        if process.poll() is not None:
+            raise SystemExit(f"{name} ended at once, its last words:\n{_tail(log)}")
+        connection = http.client.HTTPConnection(client.authority, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", path, headers={"X-OpenStack-Ironic-API-Version": "latest"})
+            if connection.getresponse().status == 200:
+                return
+        if time.monotonic() >= deadline:
+            raise SystemExit(f"{name} does not answer after {START_PATIENCE:g} s, its last words:\n{_tail(log)}")
+        time.sleep(PAUSE)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_PATIENCE)
+            break
+    # Children of a parent that has ended.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _tail(log: Path) -> str:
+    text = log.read_text(errors="replace").replace("\0", "")
+    return "\n".join(text.splitlines()[-20:])
