@@ -30,6 +30,9 @@ const OPEN: Duration = Duration::from_millis(10);
 pub(crate) const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                                   PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
 
+/// One whose work waits for others' is left alone after this time, and commits by itself.
+const LEFT_ALONE: std::time::Duration = std::time::Duration::from_millis(250);
+
 /// The connection that writes, and the queue in front of it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -83,10 +86,9 @@ impl Writer {
 
     /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
     pub async fn write(&self) -> Result<Write> {
-        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
-        let shared = Arc::clone(&self.shared);
+        let place = Place::take(&self.shared);
         // A task of its own: a caller that is dropped half-way must not leave the transaction in a state that nobody knows.
-        finished(tokio::spawn(begin(shared))).await
+        finished(tokio::spawn(begin(place))).await
     }
 
     /// Lets the last change end, and writes everything into the database file.
@@ -113,9 +115,26 @@ async fn finished<T>(task: JoinHandle<Result<T>>) -> Result<T> {
     task.await.unwrap_or_else(|_| Err(StoreError::Database(sqlx::Error::WorkerCrashed)))
 }
 
-async fn begin(shared: Arc<Shared>) -> Result<Write> {
+/// A place in the queue. It is given up when its holder's turn comes, and when its holder's runtime ends before that.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Self {
+        shared.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn begin(place: Place) -> Result<Write> {
+    let shared = Arc::clone(&place.0);
     let line = Arc::clone(&shared.line).lock_owned().await;
-    shared.waiting.fetch_sub(1, Ordering::SeqCst);
+    drop(place);
     // Made before anything can fail: its drop sees to those who wait in the group.
     let mut write = Write { shared, line, settled: true };
     write.line.settle().await;
@@ -170,10 +189,21 @@ impl Write {
         self.settled = true;
         let others = self.shared.waiting.load(Ordering::SeqCst);
         if others > 0 && self.line.members.len() + 1 < MEMBERS && self.line.since.elapsed() < OPEN {
-            let (member, outcome) = oneshot::channel();
+            let (member, mut outcome) = oneshot::channel();
             self.line.members.push(member);
+            let shared = Arc::clone(&self.shared);
             drop(self);
-            return outcome.await.unwrap_or(Err(StoreError::Aborted));
+            // Whoever waited may end with its runtime, and then nobody is left to commit but this one.
+            loop {
+                match tokio::time::timeout(LEFT_ALONE, &mut outcome).await {
+                    Ok(settled) => return settled.unwrap_or(Err(StoreError::Aborted)),
+                    Err(_) => {
+                        let mut line = shared.line.lock().await;
+                        line.settle().await;
+                        line.commit().await;
+                    }
+                }
+            }
         }
         let (leader, outcome) = oneshot::channel();
         self.line.members.push(leader);
