@@ -179,3 +179,51 @@ fn migrations() -> Migrator {
     };
     Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use model::node::Node;
+    use model::port::Port;
+    use uuid::Uuid;
+
+    /// Each migration must do on a database that was in use before it.
+    #[tokio::test]
+    async fn a_database_of_the_first_version_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite://{}?mode=rwc", dir.path().join(DATABASE).display());
+        let old = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let first: Vec<_> = migrations().iter().filter(|step| step.version == 1).cloned().collect();
+        Migrator::with_migrations(first).run(&old).await.unwrap();
+        let now = Timestamp::now();
+        let node = Node::new(Uuid::new_v4(), "ipmi", now);
+        let port = Port::new(Uuid::new_v4(), node.uuid, "52:54:00:00:00:01".into(), now);
+        sqlx::query(
+            "INSERT INTO nodes (uuid, provision_state, driver, maintenance, retired, conductor_group, created_us, doc) \
+             VALUES ($1, 'enroll', 'ipmi', 0, 0, '', 0, $2)",
+        )
+        .bind(node.uuid.to_string())
+        .bind(serde_json::to_string(&node).unwrap())
+        .execute(&old)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO ports (uuid, node_uuid, address, created_us, doc) VALUES ($1, $2, $3, 0, $4)",
+        )
+        .bind(port.uuid.to_string())
+        .bind(node.uuid.to_string())
+        .bind(&port.address)
+        .bind(serde_json::to_string(&port).unwrap())
+        .execute(&old)
+        .await
+        .unwrap();
+        old.close().await;
+
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_eq!(store.node(&node.uuid.to_string()).await.unwrap().node, node);
+        store.update(&port).await.unwrap();
+        assert_eq!(store.ports_of_node(node.uuid).await.unwrap(), [port]);
+    }
+}

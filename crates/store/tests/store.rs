@@ -4,10 +4,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use model::allocation::{Allocation, AllocationState};
+use model::chassis::Chassis;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
+use model::portgroup::Portgroup;
 use model::state::Event;
+use model::volume::VolumeTarget;
 use std::time::Duration;
 use store::{Guard, NodeQuery, OpenError, Query, SortDirection, Store, StoreError};
 use uuid::Uuid;
@@ -205,6 +208,102 @@ async fn deleting_a_node_takes_its_ports_and_keeps_its_events() {
     assert!(matches!(store.node("m1").await, Err(StoreError::NotFound { .. })));
     assert!(store.list::<Port>(&Query::default()).await.unwrap().is_empty());
     assert_eq!(store.events(node.uuid, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_chassis_keeps_its_nodes_and_they_keep_it() {
+    let (_dir, store) = site().await;
+    let now = Timestamp::now();
+    let chassis = Chassis::new(Uuid::new_v4(), now);
+    let mut node = node("m1");
+    node.chassis_uuid = Some(chassis.uuid);
+    let orphan = store.create_node(&node, &[]).await;
+    assert!(matches!(orphan, Err(StoreError::NotFound { what: "Chassis", .. })));
+    assert!(store.node("m1").await.is_err(), "nothing of it was written");
+    store.create(&chassis).await.unwrap();
+    store.create_node(&node, &[]).await.unwrap();
+    let full = store.delete::<Chassis>(chassis.uuid).await;
+    assert!(matches!(full, Err(StoreError::InUse { what: "Chassis", parts: "nodes", .. })));
+    let edit = |chassis: Option<Uuid>| {
+        store.edit_node(node.uuid, Guard::Any, now, move |edit| {
+            edit.node.chassis_uuid = chassis;
+            Ok::<_, StoreError>(())
+        })
+    };
+    assert!(matches!(edit(Some(Uuid::new_v4())).await, Err(StoreError::NotFound { what: "Chassis", .. })));
+    edit(None).await.unwrap();
+    store.delete::<Chassis>(chassis.uuid).await.unwrap();
+    assert!(matches!(store.delete::<Chassis>(chassis.uuid).await, Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_port_group_and_its_ports_are_written_together_or_not_at_all() {
+    let (_dir, store) = site().await;
+    let now = Timestamp::now();
+    let node = node("m1");
+    store.create_node(&node, &[]).await.unwrap();
+    let mut group = Portgroup::new(Uuid::new_v4(), node.uuid, now);
+    store.create(&group).await.unwrap();
+    let port = |number: u8| {
+        let mut port = Port::new(Uuid::new_v4(), node.uuid, format!("52:54:00:00:00:{number:02x}"), now);
+        port.portgroup_uuid = Some(group.uuid);
+        port
+    };
+    let (one, other) = (port(1), port(2));
+    group.physical_network = Some("p".into());
+    store.create_port(&one, Some(&group)).await.unwrap();
+    assert_eq!(store.get::<Portgroup>(&group.uuid.to_string()).await.unwrap(), group);
+    let mut twin = port(3);
+    twin.address.clone_from(&one.address);
+    group.category = Some("half done".into());
+    assert!(matches!(store.create_port(&twin, Some(&group)).await, Err(StoreError::Duplicate { .. })));
+    assert!(matches!(store.update_members(Some(&group), &[other]).await, Err(StoreError::NotFound { .. })));
+    assert_eq!(store.get::<Portgroup>(&group.uuid.to_string()).await.unwrap().category, None);
+    assert_eq!(store.ports_of_portgroup(group.uuid).await.unwrap(), [one]);
+    let full = store.delete::<Portgroup>(group.uuid).await;
+    assert!(matches!(full, Err(StoreError::InUse { what: "Portgroup", parts: "ports", .. })));
+    store.delete_node::<StoreError>(node.uuid, now, |_| Ok(())).await.unwrap();
+    assert!(store.list::<Portgroup>(&Query::default()).await.unwrap().is_empty());
+    assert!(store.list::<Port>(&Query::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn secrets_of_a_volume_target_are_sealed_on_disk() {
+    let (dir, store) = site().await;
+    let node = node("m1");
+    store.create_node(&node, &[]).await.unwrap();
+    let properties = serde_json::json!({
+        "auth_password": "calvin-and-hobbes", "paths": [{"auth_password": "susie-derkins"}]
+    });
+    let target = VolumeTarget {
+        uuid: Uuid::new_v4(),
+        node_uuid: node.uuid,
+        volume_type: "iscsi".into(),
+        volume_id: "v".into(),
+        boot_index: 0,
+        properties: properties.as_object().cloned().unwrap(),
+        extra: Default::default(),
+        created_at: Timestamp::now(),
+        updated_at: None,
+    };
+    store.create_volume_target(&target).await.unwrap();
+    let shown: VolumeTarget = store.get(&target.uuid.to_string()).await.unwrap();
+    assert_eq!(shown.properties["auth_password"], "******");
+    assert_eq!(shown.properties["paths"][0]["auth_password"], "******");
+    assert_eq!(store.volume_target_with_secrets(target.uuid).await.unwrap(), target);
+    let mut twin = target.clone();
+    twin.uuid = Uuid::new_v4();
+    assert!(matches!(
+        store.create_volume_target(&twin).await,
+        Err(StoreError::Duplicate { field: "boot_index", .. })
+    ));
+    store.close().await;
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for secret in ["calvin-and-hobbes", "susie-derkins"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! `/v1/chassis`, and the nodes of one chassis.
 
-use super::collection::{Listing, render};
-use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_node_field};
+use super::fields::{Chosen, Field, Page, maybe_time, time};
 use super::query_schema::{self, Form};
+use super::records::{self, Listing, own_uuid};
 use super::schema::{BAG, Property, TEXT, check, limited, property};
-use super::{node_fields, node_list, patch};
-use crate::args::{object, parse_uuid, uuid};
+use super::{node_list, patch};
+use crate::args::{object, parse_uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -34,12 +34,14 @@ pub const ROUTES: &[Route] = &[
     Route::new(Delete, "/v1/chassis/{chassis}", "baremetal:chassis:delete", handler!(delete))
         .query(&[])
         .success(StatusCode::NO_CONTENT),
-    Route::new(Get, "/v1/chassis/{chassis}/nodes", "baremetal:node:list", handler!(nodes)),
-    Route::new(Get, "/v1/chassis/{chassis}/nodes/detail", "baremetal:node:list", handler!(nodes_detail)),
+    Route::new(Get, "/v1/chassis/{chassis}/nodes", "baremetal:node:list", handler!(nodes))
+        .query(node_list::ARGUMENTS),
+    Route::new(Get, "/v1/chassis/{chassis}/nodes/detail", "baremetal:node:list", handler!(nodes_detail))
+        .query(node_list::FILTERS),
 ];
 
 const PROPERTIES: &[Property] =
-    &[property("uuid", TEXT), property("extra", BAG), limited("description", TEXT, 0, 255)];
+    &[property("uuid", TEXT).format("uuid"), property("extra", BAG), limited("description", TEXT, 0, 255)];
 
 /// Attributes that a patch may name, in the order in which refusals list them. `uuid` may only be set to what it is.
 const PATCHABLE: &[&str] = &["uuid", "extra", "description"];
@@ -70,7 +72,7 @@ fn unknown_field(name: &str) -> String {
 /// A chassis as JSON.
 fn shown(call: &Call, chassis: &Chassis, chosen: &Chosen) -> Map<String, Value> {
     let path = format!("chassis/{}", chassis.uuid);
-    render(call, &path, FIELDS, chosen, |name| match name {
+    records::fields(call, FIELDS, chosen, &path, |name| match name {
         "uuid" => json!(chassis.uuid),
         "created_at" => json!(time(chassis.created_at)),
         "updated_at" => json!(maybe_time(chassis.updated_at)),
@@ -116,8 +118,9 @@ pub async fn detail(call: Call) -> Result<Reply, ApiError> {
 
 async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
     let page = Page::read(call, &call.query, FIELDS, Chassis::SORT_COLUMNS)?;
-    let listing = Listing { key: "chassis", url, chosen, detail: call.query.boolean("detail")? };
-    listing.answer(call, &page, page.query(), |chassis| shown(call, chassis, chosen)).await
+    let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
+    let listing = Listing { collection: "chassis", url, chosen, repeated: detail.as_slice() };
+    listing.answer(call, &page, &page.query(), shown).await
 }
 
 /// `GET /v1/chassis/{chassis}`
@@ -131,9 +134,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 pub async fn create(call: Call) -> Result<Reply, ApiError> {
     let body = object("chassis", call.json()?)?;
     check("chassis", &body, PROPERTIES, &[])?;
-    let own =
-        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
-    let mut chassis = Chassis::new(own.unwrap_or_else(Uuid::new_v4), call.now());
+    let mut chassis = Chassis::new(own_uuid(&body)?, call.now());
     apply(&mut chassis, &body);
     call.state.store.create(&chassis).await?;
     let location = call.url(&format!("chassis/{}", chassis.uuid));
@@ -178,27 +179,20 @@ pub async fn delete(call: Call) -> Result<Reply, ApiError> {
 
 /// `GET /v1/chassis/{chassis}/nodes`
 pub async fn nodes(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[node_list::FILTERS, &["fields", "detail"]].concat())?;
-    let chosen = Chosen::of_list(
-        &call.query,
-        call.version,
-        node_fields::FIELDS,
-        node_fields::DEFAULT,
-        unknown_node_field,
-    )?;
-    nodes_page(&call, &chosen, "nodes").await
+    node_list::list(within(call).await?).await
 }
 
 /// `GET /v1/chassis/{chassis}/nodes/detail`
 pub async fn nodes_detail(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(node_list::FILTERS)?;
-    nodes_page(&call, &Chosen::All, "nodes/detail").await
+    node_list::detail(within(call).await?).await
 }
 
-/// The list of all nodes with one more filter, which goes before the query's own.
-async fn nodes_page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
-    let chassis = find(call).await?;
-    let mut args = call.query.clone();
-    args.extend(Map::from_iter([("chassis_uuid".to_owned(), json!(chassis.uuid))]));
-    node_list::page(call, &args, chosen, url).await
+/// The call as one that filters all nodes by the chassis of the path.
+async fn within(mut call: Call) -> Result<Call, ApiError> {
+    if call.query.value("chassis_uuid").is_some() {
+        return Err(ApiError::invalid("Unexpected arguments: chassis_uuid"));
+    }
+    let chassis = find(&call).await?.uuid;
+    call.query.extend(Map::from_iter([("chassis_uuid".to_owned(), json!(chassis))]));
+    Ok(call)
 }

@@ -151,7 +151,7 @@ impl Page {
                 )));
             }
         };
-        let sort_key = args.text("sort_key")?.unwrap_or("id");
+        let sort_key = args.text("sort_key")?.filter(|key| !key.is_empty()).unwrap_or("id");
         let since = known.iter().find(|(own, _)| *own == sort_key).map(|(_, since)| *since);
         if since.is_some_and(|since| !call.version.has(since)) {
             return Err(ApiError::not_acceptable());

@@ -8,7 +8,6 @@ mod bios;
 mod boot_device;
 mod boot_mode;
 mod chassis;
-mod collection;
 mod conductors;
 mod console;
 mod deploy_templates;

@@ -19,12 +19,14 @@ use store::{NodeQuery, NodeRow};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes", "baremetal:node:list", handler!(list)),
-    Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail)),
+    Route::new(Get, "/v1/nodes", "baremetal:node:list", handler!(list)).query(ARGUMENTS),
+    Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail)).query(FILTERS),
 ];
 
-/// Filters of a list of nodes, its order and page.
-pub const FILTERS: &[&str] = &[
+/// What the query of a list may have.
+pub const ARGUMENTS: &[&str] = &[
+    "fields",
+    "detail",
     "chassis_uuid",
     "instance_uuid",
     "associated",
@@ -51,6 +53,9 @@ pub const FILTERS: &[&str] = &[
     "instance_name",
 ];
 
+/// The same without what chooses fields.
+pub const FILTERS: &[&str] = ARGUMENTS.split_at(2).1;
+
 /// Filters that came with a microversion.
 const FILTER_VERSIONS: &[(&str, Microversion)] = &[
     ("driver", v::DRIVER_FILTER),
@@ -70,7 +75,6 @@ const FILTER_VERSIONS: &[(&str, Microversion)] = &[
 /// `GET /v1/nodes`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let args = call.query.clone();
-    args.only(&[FILTERS, &["fields", "detail"]].concat())?;
     let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT, unknown_node_field)?;
     page(&call, &args, &chosen, "nodes").await
 }
@@ -78,12 +82,10 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
 /// `GET /v1/nodes/detail`
 pub async fn detail(call: Call) -> Result<Reply, ApiError> {
     let args = call.query.clone();
-    args.only(FILTERS)?;
     page(&call, &args, &Chosen::All, "nodes/detail").await
 }
 
-/// The page of nodes that the arguments ask for; `url` is the list's path below `/v1`.
-pub async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
+async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
     let page = Page::read(call, args, FIELDS, NodeQuery::SORT_COLUMNS)?;
     let mut query = query(call, args)?;
     query.sort = Some(page.sort);

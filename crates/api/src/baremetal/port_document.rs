@@ -5,25 +5,26 @@ use super::schema::{BAG, BOOLEAN, FLAG, Property, STRING, TEXT, limited, propert
 use crate::args::{boolean, mac, uuid};
 use crate::error::ApiError;
 use model::port::Port;
+use model::version as v;
 use serde_json::{Map, Value, json};
 
 /// What a body may carry when a port is created.
 pub const PROPERTIES: &[Property] = &[
     property("address", STRING),
     property("extra", BAG),
-    property("is_smartnic", FLAG),
-    property("local_link_connection", BAG),
-    property("node_ident", STRING),
-    property("node_uuid", STRING),
-    limited("physical_network", TEXT, 0, 64),
-    property("portgroup_uuid", TEXT),
-    property("pxe_enabled", FLAG),
-    property("uuid", TEXT),
-    limited("name", TEXT, 0, 255),
-    limited("description", TEXT, 0, 255),
-    limited("vendor", TEXT, 0, 32),
-    limited("category", TEXT, 0, 80),
-    property("available_for_dynamic_portgroup", BOOLEAN),
+    property("is_smartnic", FLAG).since(v::SMARTNIC),
+    property("local_link_connection", BAG).since(v::PORT_LINKS),
+    property("node_ident", STRING).since(v::PORT_NODE_IDENT),
+    property("node_uuid", STRING).format("uuid"),
+    limited("physical_network", TEXT, 0, 64).since(v::PHYSICAL_NETWORK),
+    property("portgroup_uuid", TEXT).format("uuid").since(v::PORTGROUP_LISTS),
+    property("pxe_enabled", FLAG).since(v::PORT_LINKS),
+    property("uuid", TEXT).format("uuid"),
+    limited("name", TEXT, 0, 255).since(v::PORT_NAME),
+    limited("description", TEXT, 0, 255).since(v::PORT_DESCRIPTION),
+    limited("vendor", TEXT, 0, 32).since(v::PORT_VENDOR),
+    limited("category", TEXT, 0, 80).since(v::PORT_CATEGORY),
+    property("available_for_dynamic_portgroup", BOOLEAN).since(v::DYNAMIC_PORTGROUPS),
 ];
 
 /// What it must carry, beside one of `node_uuid` and `node_ident`.

@@ -1,10 +1,10 @@
 //! A port as the API shows it.
 
-use super::collection::render;
 use super::fields::{Chosen, Field, maybe_time, time};
+use super::records;
 use crate::call::Call;
 use model::port::Port;
-use model::version as v;
+use model::version::{self as v, Microversion};
 use serde_json::{Map, Value, json};
 
 /// Fields of a port, and the microversion of each.
@@ -34,7 +34,13 @@ pub const DEFAULT: &[&str] = &["uuid", "address"];
 
 /// A port as JSON.
 pub fn shown(call: &Call, port: &Port, chosen: &Chosen) -> Map<String, Value> {
-    render(call, &format!("ports/{}", port.uuid), FIELDS, chosen, |name| value(call, port, name))
+    let path = format!("ports/{}", port.uuid);
+    records::fields(call, FIELDS, chosen, &path, |name| value(call, port, name))
+}
+
+/// Does the microversion have OVN VTEP in `local_link_connection`? It came, and went again.
+pub fn has_vtep(version: Microversion) -> bool {
+    version.has(v::OVN_VTEP) && !version.has(v::NO_VTEP)
 }
 
 fn value(call: &Call, port: &Port, name: &str) -> Value {
@@ -47,10 +53,9 @@ fn value(call: &Call, port: &Port, name: &str) -> Value {
         "internal_info" => json!(port.internal_info),
         "is_smartnic" => json!(port.is_smartnic),
         "local_link_connection" => {
-            // Clients older than these keys expect the field, and nothing that they can't read in it.
+            // Clients without these keys expect the field, and nothing that they can't read in it.
             let vtep = ["vtep-logical-switch", "vtep-physical-switch"];
-            if !call.version.has(v::OVN_VTEP)
-                && vtep.iter().any(|key| port.local_link_connection.contains_key(*key))
+            if !has_vtep(call.version) && vtep.iter().any(|key| port.local_link_connection.contains_key(*key))
             {
                 json!({})
             } else {

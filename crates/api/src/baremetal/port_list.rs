@@ -1,9 +1,9 @@
 //! `GET /v1/ports`, `/v1/ports/detail`, and the ports of one node and of one port group.
 
-use super::collection::Listing;
 use super::fields::{Chosen, Page, unknown_field};
 use super::port_fields::{DEFAULT, FIELDS, shown};
 use super::portgroups;
+use super::records::Listing;
 use crate::args::parse_uuid;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -198,6 +198,7 @@ impl Filters {
 async fn page(call: &Call, parent: Parent, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
     let page = Page::read(call, &call.query, FIELDS, Port::SORT_COLUMNS)?;
     let query = Filters::read(call, parent).await?.narrow(page.query());
-    let listing = Listing { key: "ports", url, chosen, detail: call.query.boolean("detail")? };
-    listing.answer(call, &page, query, |port| shown(call, port, chosen)).await
+    let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
+    let listing = Listing { collection: "ports", url, chosen, repeated: detail.as_slice() };
+    listing.answer(call, &page, &query, shown).await
 }

@@ -1,9 +1,8 @@
 //! A port group as clients see it and write it.
 
-use super::collection::render;
 use super::fields::{Chosen, Field, maybe_time, time};
-use super::query_schema;
 use super::schema::{BAG, FLAG, Property, STRING, TEXT, limited, property};
+use super::{query_schema, records};
 use crate::args::{boolean, mac};
 use crate::call::Call;
 use crate::error::ApiError;
@@ -44,13 +43,13 @@ pub const PROPERTIES: &[Property] = &[
     property("address", TEXT),
     limited("category", TEXT, 0, 80),
     property("extra", BAG),
-    property("mode", TEXT),
+    property("mode", TEXT).since(v::PORTGROUP_MODE),
     property("name", TEXT),
-    property("node_uuid", STRING),
+    property("node_uuid", STRING).format("uuid"),
     limited("physical_network", TEXT, 0, 64),
-    property("properties", BAG),
+    property("properties", BAG).since(v::PORTGROUP_MODE),
     property("standalone_ports_supported", FLAG),
-    property("uuid", TEXT),
+    property("uuid", TEXT).format("uuid"),
 ];
 
 /// What it must carry.
@@ -72,7 +71,7 @@ pub const PATCHABLE: &[&str] = &[
 /// A port group as JSON.
 pub fn shown(call: &Call, group: &Portgroup, chosen: &Chosen) -> Map<String, Value> {
     let path = format!("portgroups/{}", group.uuid);
-    render(call, &path, FIELDS, chosen, |name| match name {
+    records::fields(call, FIELDS, chosen, &path, |name| match name {
         "uuid" => json!(group.uuid),
         "created_at" => json!(time(group.created_at)),
         "updated_at" => json!(maybe_time(group.updated_at)),

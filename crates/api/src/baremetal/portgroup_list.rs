@@ -1,9 +1,9 @@
 //! `GET /v1/portgroups`, `/v1/portgroups/detail`, and the port groups of one node.
 
-use super::collection::Listing;
 use super::fields::{Chosen, Page};
 use super::portgroup_document::{DEFAULT, FIELDS, shown, unknown_field};
 use super::query_schema::{self, Form};
+use super::records::Listing;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -121,6 +121,7 @@ async fn page(call: &Call, node: Option<Uuid>, chosen: &Chosen, url: &str) -> Re
         (None, Some(groups)) => Some(("node_uuid", "conductor_group", groups)),
         (None, None) => None,
     };
-    let listing = Listing { key: "portgroups", url, chosen, detail: args.boolean("detail")? };
-    listing.answer(call, &page, query, |group| shown(call, group, chosen)).await
+    let detail = args.boolean("detail")?.map(|detail| ("detail", detail));
+    let listing = Listing { collection: "portgroups", url, chosen, repeated: detail.as_slice() };
+    listing.answer(call, &page, &query, shown).await
 }

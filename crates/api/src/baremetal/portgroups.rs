@@ -7,6 +7,7 @@ use super::port_rules::{CONNECTABLE, check_members_standalone, is_connectable, i
 use super::portgroup_document::{
     FIELDS, PATCHABLE, PROPERTIES, REQUIRED, apply, document, set_default_mode, shown, unknown_field,
 };
+use super::records::{self, own_uuid};
 use super::schema::check;
 use crate::args::{is_logical_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -45,27 +46,17 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
+/// Begins the refusal of what names no port group.
+const EXPECTED: &str = "Expected UUID or name for portgroup:";
+
 /// A port group by UUID or name.
 pub async fn find(call: &Call, ident: &str) -> Result<Portgroup, ApiError> {
-    let by_uuid = parse_uuid(ident).map(|uuid| uuid.to_string());
-    if by_uuid.is_none() && !is_logical_name(ident) {
-        return Err(ApiError::invalid(format!(
-            "Expected UUID or name for portgroup: {}",
-            display(&Value::from(ident))
-        )));
-    }
-    Ok(call.state.store.get(by_uuid.as_deref().unwrap_or(ident)).await?)
+    records::find_by(call, ident, EXPECTED).await
 }
 
 /// The port group that the path names.
 pub async fn named(call: &Call) -> Result<Portgroup, ApiError> {
-    let ident = call.parameter("portgroup");
-    match find(call, ident).await {
-        Err(error) if error.status == StatusCode::NOT_FOUND && call.json_suffix => {
-            find(call, &format!("{ident}.json")).await
-        }
-        other => other,
-    }
+    records::find(call, "portgroup", EXPECTED).await
 }
 
 /// May a port group be called so? A UUID would hide the group behind another one.
@@ -85,9 +76,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     let body = object("portgroup", call.json()?)?;
     check("portgroup", &body, PROPERTIES, REQUIRED)?;
     let node = uuid("node_uuid", body.get("node_uuid").unwrap_or(&Value::Null))?;
-    let own =
-        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
-    let mut group = Portgroup::new(own.unwrap_or_else(Uuid::new_v4), node, call.now());
+    let mut group = Portgroup::new(own_uuid(&body)?, node, call.now());
     apply(&mut group, &body)?;
     group.node_uuid = call.find_node(&node.to_string()).await.map_err(ApiError::in_body)?.node.uuid;
     let has_mode = group.mode.as_deref().is_some_and(|mode| !mode.is_empty());

@@ -4,19 +4,20 @@ use super::fields::{Chosen, unknown_field};
 use super::node_link::{hold_both, linked_node};
 use super::patch::{self, Operation};
 use super::port_document::{PATCHABLE, PROPERTIES, REQUIRED, apply, document};
-use super::port_fields::{FIELDS, shown};
+use super::port_fields::{FIELDS, has_vtep, shown};
 use super::port_rules::{
     binding_vif, check_connectivity, check_name, check_physical_network, check_standalone, is_inspecting,
     join,
 };
+use super::records::{self, own_uuid};
 use super::schema::check;
-use crate::args::{is_logical_name, object, parse_uuid, uuid};
+use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::route::Verb::{Delete, Get, Patch, Post};
 use crate::route::{Route, Takes};
-use crate::wording::repr;
+use crate::wording::{display, repr};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use model::port::Port;
@@ -40,18 +41,9 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
-/// The port that the path names: by UUID, or by name where the microversion has names.
+/// The port that the path names: by UUID or name. As in Ironic, clients that don't see names may use them.
 async fn find(call: &Call) -> Result<Port, ApiError> {
-    let ident = call.parameter("port");
-    let by_uuid = parse_uuid(ident).map(|uuid| uuid.to_string());
-    if by_uuid.is_none() && !is_logical_name(ident) {
-        let shown: String = ident.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
-        return Err(ApiError::invalid(format!("Expected UUID or name for port_ident: {shown}")));
-    }
-    if by_uuid.is_none() && !call.version.has(v::PORT_NAME) {
-        return Err(ApiError::not_found(format!("Port {ident} could not be found.")));
-    }
-    Ok(call.state.store.get(by_uuid.as_deref().unwrap_or(ident)).await?)
+    records::find(call, "port", "Expected UUID or name for port_ident:").await
 }
 
 /// `GET /v1/ports/{port}`
@@ -81,7 +73,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         (None, Some(value)) => uuid("node_uuid", value)?.to_string(),
         (None, None) => {
             return Err(ApiError::invalid(format!(
-                "Schema error for port: {} is not valid under any of the given schemas. Possible root cause: 'node_uuid' is a \
+                "Schema error for port: {} is not valid under any of the given schemas. Possible root cause: 'node_ident' is a \
                  required property",
                 repr(&Value::Object(body))
             )));
@@ -89,15 +81,14 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     };
     let node = call.find_node(&ident).await.map_err(ApiError::in_body)?.node;
     refuse_newer(&call, body.keys().map(String::as_str))?;
-    let own =
-        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
-    let mut port = Port::new(own.unwrap_or_else(Uuid::new_v4), node.uuid, String::new(), call.now());
+    let mut port = Port::new(own_uuid(&body)?, node.uuid, String::new(), call.now());
     apply(&mut port, &body)?;
     let link = &port.local_link_connection;
-    for (key, since) in [("network_type", v::LINK_NETWORK_TYPE), ("vtep-logical-switch", v::OVN_VTEP)] {
-        if link.contains_key(key) && !call.version.has(since) {
-            return Err(ApiError::not_acceptable());
-        }
+    let is_known = |key: &str, known: bool| known || !link.contains_key(key);
+    if !is_known("network_type", call.version.has(v::LINK_NETWORK_TYPE))
+        || !is_known("vtep-logical-switch", has_vtep(call.version))
+    {
+        return Err(ApiError::not_acceptable());
     }
     if port.is_smartnic && !["port_id", "hostname"].iter().all(|key| link.contains_key(*key)) {
         return Err(ApiError::invalid(
@@ -183,6 +174,14 @@ async fn change(call: &Call, port: Uuid, node: Uuid, operations: &[Operation]) -
     let node = call.find_node(&node.to_string()).await?.node;
     let mut document = document(&before);
     patch::apply(&mut document, operations)?;
+    if let Some(Value::String(group)) = document.get("portgroup_uuid")
+        && parse_uuid(group).is_none()
+    {
+        return Err(ApiError::invalid(format!(
+            "Portgroup {} could not be found.",
+            display(&Value::from(group.as_str()))
+        )));
+    }
     document.insert("node_uuid".to_owned(), node.uuid.to_string().into());
     check("patch", &document, PROPERTIES, REQUIRED)?;
     for name in PATCHABLE {
@@ -204,7 +203,8 @@ async fn change(call: &Call, port: Uuid, node: Uuid, operations: &[Operation]) -
     if sets_network {
         check_physical_network(&after)?;
         let stays = before.portgroup_uuid.is_some() && before.portgroup_uuid == after.portgroup_uuid;
-        if stays && call.version.has(v::PORTGROUP_PHYSICAL_NETWORK) {
+        let changes = before.physical_network != after.physical_network;
+        if stays && changes && call.version.has(v::PORTGROUP_PHYSICAL_NETWORK) {
             return Err(ApiError::invalid(
                 "physical_network cannot be changed while the port belongs to a portgroup.",
             ));

@@ -1,7 +1,7 @@
 //! What the resources have in common that are one record each: finding the one that a path names, pages of them, one as JSON.
 
 use super::fields::{Chosen, Field, Page};
-use crate::args::{is_logical_name, parse_uuid};
+use crate::args::{is_logical_name, parse_uuid, uuid};
 use crate::call::Call;
 use crate::call::Reply;
 use crate::error::ApiError;
@@ -9,6 +9,7 @@ use crate::wording::display;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use store::{Query, Record};
+use uuid::Uuid;
 
 /// The record that a path's `{parameter}` names, by UUID or by name. `expected` begins the refusal of what is neither.
 pub async fn find<R: Record>(call: &Call, parameter: &str, expected: &str) -> Result<R, ApiError> {
@@ -21,7 +22,8 @@ pub async fn find<R: Record>(call: &Call, parameter: &str, expected: &str) -> Re
     }
 }
 
-async fn find_by<R: Record>(call: &Call, ident: &str, expected: &str) -> Result<R, ApiError> {
+/// A record by UUID or by name.
+pub async fn find_by<R: Record>(call: &Call, ident: &str, expected: &str) -> Result<R, ApiError> {
     if let Some(uuid) = parse_uuid(ident) {
         return Ok(call.state.store.get(&uuid.to_string()).await?);
     }
@@ -31,7 +33,44 @@ async fn find_by<R: Record>(call: &Call, ident: &str, expected: &str) -> Result<
     Ok(call.state.store.get(ident).await?)
 }
 
-/// One page of a collection, as `{collection: […], next}`. `repeated` are arguments that the link to the next page repeats.
+/// How a list of records is answered.
+pub struct Listing<'a> {
+    /// Key of the list in the answer.
+    pub collection: &'a str,
+    /// Path below `/v1`, for the link to the next page.
+    pub url: &'a str,
+    /// Fields that are shown.
+    pub chosen: &'a Chosen,
+    /// Arguments that the link to the next page repeats.
+    pub repeated: &'a [(&'a str, bool)],
+}
+
+impl Listing<'_> {
+    /// The records that a query finds, as `{collection: […], next}`. The page's marker must be a record.
+    pub async fn answer<R: Record>(
+        &self,
+        call: &Call,
+        page: &Page,
+        query: &Query,
+        shown: fn(&Call, &R, &Chosen) -> Map<String, Value>,
+    ) -> Result<Reply, ApiError> {
+        if let Some(marker) = page.marker {
+            // One that isn't there would start the list anew.
+            call.state.store.get::<R>(&marker.to_string()).await?;
+        }
+        let records: Vec<R> = call.state.store.list(query).await?;
+        let last = records.last().map(Record::uuid);
+        let next = page.next(call, self.url, self.chosen, self.repeated, records.len(), last);
+        let rows: Vec<_> = records.iter().map(|record| shown(call, record, self.chosen)).collect();
+        let mut body = json!({self.collection: rows});
+        if let Some(next) = next {
+            body["next"] = next.into();
+        }
+        Reply::json(&body)
+    }
+}
+
+/// One page of a collection that is found at its own name. `repeated` are arguments that the link to the next page repeats.
 pub async fn page<R: Record>(
     call: &Call,
     collection: &str,
@@ -41,18 +80,15 @@ pub async fn page<R: Record>(
     repeated: &[(&str, bool)],
     shown: fn(&Call, &R, &Chosen) -> Map<String, Value>,
 ) -> Result<Reply, ApiError> {
-    if let Some(marker) = page.marker {
-        call.state.store.get::<R>(&marker.to_string()).await?;
+    Listing { collection, url: collection, chosen, repeated }.answer(call, page, query, shown).await
+}
+
+/// The UUID that a body gives to a new record, or one of its own.
+pub fn own_uuid(body: &Map<String, Value>) -> Result<Uuid, ApiError> {
+    match body.get("uuid") {
+        None | Some(Value::Null) => Ok(Uuid::new_v4()),
+        Some(value) => uuid("uuid", value),
     }
-    let records: Vec<R> = call.state.store.list(query).await?;
-    let last = records.last().map(Record::uuid);
-    let next = page.next(call, collection, chosen, repeated, records.len(), last);
-    let rows: Vec<_> = records.iter().map(|record| shown(call, record, chosen)).collect();
-    let mut body = json!({collection: rows});
-    if let Some(next) = next {
-        body["next"] = next.into();
-    }
-    Reply::json(&body)
 }
 
 /// The chosen fields that the microversion has, and the links.

@@ -35,8 +35,11 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// What is read of a body; it may carry more.
-const PROPERTIES: &[Property] =
-    &[property("id", STRING), property("port_uuid", STRING), property("portgroup_uuid", STRING)];
+const PROPERTIES: &[Property] = &[
+    property("id", STRING),
+    property("port_uuid", STRING).format("uuid").since(v::VIF_PORT),
+    property("portgroup_uuid", STRING).format("uuid").since(v::VIF_PORT),
+];
 
 const KEY: &str = "tenant_vif_port_id";
 

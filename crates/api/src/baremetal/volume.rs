@@ -1,10 +1,10 @@
 //! `/v1/volume`, and what connectors and targets have in common: routes, lists, and the rule that a node is off while they change.
 
-use super::collection::{Listing, render};
 use super::fields::{Chosen, Field, Page, maybe_time, time};
 use super::node_link::{hold_both, linked_node};
 use super::patch::{self, Kind};
 use super::query_schema::{self, Form};
+use super::records::{self, Listing, own_uuid};
 use super::schema::{Property, check};
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -95,7 +95,7 @@ fn path<V: Volume>(uuid: Uuid) -> String {
 
 fn shown<V: Volume>(call: &Call, volume: &V, chosen: &Chosen) -> Map<String, Value> {
     let (created_at, updated_at) = volume.times();
-    render(call, &path::<V>(volume.uuid()), V::FIELDS, chosen, |name| match name {
+    records::fields(call, V::FIELDS, chosen, &path::<V>(volume.uuid()), |name| match name {
         "uuid" => json!(volume.uuid()),
         "node_uuid" => json!(volume.node()),
         "created_at" => json!(time(created_at)),
@@ -153,10 +153,11 @@ async fn page<V: Volume>(call: &Call, node: Option<Uuid>) -> Result<Reply, ApiEr
     if let Some(node) = node {
         query = query.and("node_uuid", node.to_string());
     }
-    let key = format!("{}s", V::NAME);
-    let url = format!("volume/{key}");
-    let listing = Listing { key: &key, url: &url, chosen: &chosen, detail: detail.then_some(true) };
-    listing.answer(call, &page, query, |volume: &V| shown(call, volume, &chosen)).await
+    let collection = format!("{}s", V::NAME);
+    let url = format!("volume/{collection}");
+    let repeated: &[_] = if detail { &[("detail", true)] } else { &[] };
+    let listing = Listing { collection: &collection, url: &url, chosen: &chosen, repeated };
+    listing.answer(call, &page, &query, shown::<V>).await
 }
 
 /// `GET /v1/volume/…/{uuid}`
@@ -171,8 +172,6 @@ pub async fn create<V: Volume>(call: Call) -> Result<Reply, ApiError> {
     let body = object(V::NAME, call.json()?)?;
     check(V::NAME, &body, V::PROPERTIES, V::REQUIRED)?;
     let node = uuid("node_uuid", body.get("node_uuid").unwrap_or(&Value::Null))?;
-    let own =
-        body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
     let missing = |error: ApiError| match error.status {
         StatusCode::NOT_FOUND => {
             ApiError::invalid(format!("Invalid input for field/attribute node_uuid. Value: '{node}'. "))
@@ -180,7 +179,7 @@ pub async fn create<V: Volume>(call: Call) -> Result<Reply, ApiError> {
         _ => error,
     };
     call.find_node(&node.to_string()).await.map_err(missing)?;
-    let mut volume = V::new(own.unwrap_or_else(Uuid::new_v4), node, call.now());
+    let mut volume = V::new(own_uuid(&body)?, node, call.now());
     volume.apply(&body)?;
     save(&call, &volume, true).await.map_err(missing)?;
     let location = call.url(&path::<V>(volume.uuid()));

@@ -88,9 +88,9 @@ impl Volume for VolumeConnector {
     const PROPERTIES: &'static [Property] = &[
         property("connector_id", STRING),
         property("extra", BAG),
-        property("node_uuid", STRING),
+        property("node_uuid", STRING).format("uuid"),
         property("type", STRING),
-        property("uuid", TEXT),
+        property("uuid", TEXT).format("uuid"),
     ];
     const REQUIRED: &'static [&'static str] = &["connector_id", "node_uuid", "type"];
     const PATCHABLE: &'static [&'static str] = &["connector_id", "extra", "node_uuid", "type"];

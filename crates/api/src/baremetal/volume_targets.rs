@@ -86,11 +86,11 @@ impl Volume for VolumeTarget {
     const PROPERTIES: &'static [Property] = &[
         property("boot_index", INTEGER),
         property("extra", BAG),
-        property("node_uuid", STRING),
+        property("node_uuid", STRING).format("uuid"),
         property("properties", BAG),
         property("volume_id", STRING),
         property("volume_type", STRING),
-        property("uuid", TEXT),
+        property("uuid", TEXT).format("uuid"),
     ];
     const REQUIRED: &'static [&'static str] = &["boot_index", "node_uuid", "volume_id", "volume_type"];
     const PATCHABLE: &'static [&'static str] =

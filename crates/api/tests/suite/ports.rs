@@ -14,7 +14,8 @@ async fn a_port_is_made_found_changed_and_deleted() {
     assert_eq!(port["address"], "52:54:00:aa:00:01");
     assert_eq!(port["pxe_enabled"], true);
     assert_eq!(site.get("/v1/ports/p1").await.is(200).json(), port);
-    site.at(87, "GET", "/v1/ports/p1", None).await.is(404);
+    let old = site.at(87, "GET", "/v1/ports/p1", None).await.is(200).json();
+    assert!(old.get("name").is_none());
     for query in ["", "?node=n1", "?address=52:54:00:AA:00:01", &format!("?node_uuid={node}")] {
         let list = site.get(&format!("/v1/ports{query}")).await.is(200).json();
         assert_eq!(list["ports"].as_array().map(Vec::len), Some(1), "{query}");
@@ -100,22 +101,72 @@ async fn what_connects_a_deployed_node_stays() {
 }
 
 #[tokio::test]
-async fn vifs_take_free_ports_and_leave_them() {
+async fn ports_are_filtered_by_what_they_and_their_nodes_are() {
+    let site = Site::new().await;
+    let (one, other) = site.two_nodes().await;
+    for (node, number, description) in [(one, 1, "uplink 100%"), (other, 2, "spare")] {
+        let address = format!("52:54:00:aa:00:0{number}");
+        let body = json!({"node_uuid": node, "address": address, "description": description});
+        site.call("POST", "/v1/ports", Some(body)).await.is(201);
+    }
+    for (query, numbers) in [
+        ("?shard=s1", vec![2]),
+        ("?shard=s2", vec![]),
+        ("?shard=", vec![1, 2]),
+        ("?conductor_groups=rack", vec![2]),
+        ("?description_contains=link%20100%25", vec![1]),
+        ("?description_contains=link%25", vec![]),
+        ("?description_contains=", vec![1, 2]),
+        ("?shard=s1&description_contains=spare", vec![2]),
+        ("?sort_key=description", vec![2, 1]),
+        ("?sort_key=vendor&sort_dir=desc", vec![2, 1]),
+    ] {
+        let list = site.get(&format!("/v1/ports{query}")).await.is(200).json();
+        let shown: Vec<_> =
+            list["ports"].as_array().unwrap().iter().map(|row| row["address"].clone()).collect();
+        let expected: Vec<_> =
+            numbers.iter().map(|number| json!(format!("52:54:00:aa:00:0{number}"))).collect();
+        assert_eq!(shown, expected, "{query}");
+    }
+    site.at(81, "GET", "/v1/ports?shard=s1", None).await.is(406);
+    site.at(23, "GET", "/v1/ports?portgroup=g", None).await.is(406);
+    let refused = site.get("/v1/ports?conductor_groups=a&node=n1").await.is(400);
+    assert!(refused.fault().starts_with("Filtering by conductor_groups cannot be combined with"));
+    site.get("/v1/ports?portgroup=nope").await.is(404);
+    site.get("/v1/ports?portgroup=g&node=n1").await.is(403);
+}
+
+#[tokio::test]
+async fn old_clients_change_what_they_know_of_newer_ports() {
     let site = Site::new().await;
     let node = site.node("n1").await;
-    let url = "/v1/nodes/n1/vifs";
-    assert_eq!(site.get(url).await.is(200).json(), json!({"vifs": []}));
-    site.call("POST", url, Some(json!({"id": "vif-1"}))).await.is(400);
-    site.call("POST", "/v1/ports", Some(json!({"address": "52:54:00:aa:00:01", "node_uuid": node})))
-        .await
-        .is(201);
-    site.call("POST", url, Some(json!({"id": "vif-1"}))).await.is(204);
-    assert_eq!(site.get(url).await.json(), json!({"vifs": [{"id": "vif-1"}]}));
-    site.call("POST", url, Some(json!({"id": "vif-1"}))).await.is(409);
-    site.call("POST", url, Some(json!({"id": "vif-2"}))).await.is(400);
-    site.call("POST", url, Some(json!({}))).await.is(400);
-    site.call("DELETE", &format!("{url}/vif-2"), None).await.is(400);
-    site.call("DELETE", &format!("{url}/vif-1"), None).await.is(204);
-    assert_eq!(site.get(url).await.json(), json!({"vifs": []}));
-    assert_eq!(site.get("/v1/nodes/n1").await.json()["reservation"], Value::Null);
+    let link = json!({"network_type": "unmanaged"});
+    let body = json!({"address": "52:54:00:aa:00:01", "node_uuid": node, "local_link_connection": link});
+    site.at(63, "POST", "/v1/ports", Some(body.clone())).await.is(406);
+    let made = site.call("POST", "/v1/ports", Some(body)).await.is(201).json();
+    assert_eq!(made["available_for_dynamic_portgroup"], true);
+    let url = format!("/v1/ports/{}", made["uuid"].as_str().unwrap());
+    let patch = json!([{"op": "add", "path": "/extra/a", "value": 1}]);
+    site.at(40, "PATCH", &url, Some(patch)).await.is(200);
+    let patch =
+        json!([{"op": "replace", "path": "/local_link_connection/network_type", "value": "unmanaged"}]);
+    site.at(63, "PATCH", &url, Some(patch)).await.is(406);
+    let link = json!({"port_id": "p", "vtep-logical-switch": "l", "vtep-physical-switch": "q"});
+    let body = json!({"address": "52:54:00:aa:00:02", "node_uuid": node, "local_link_connection": link});
+    for (minor, status) in [(89, 406), (105, 406), (90, 201)] {
+        site.at(minor, "POST", "/v1/ports", Some(body.clone())).await.is(status);
+    }
+    for (minor, shown) in [(89, json!({})), (104, link), (105, json!({}))] {
+        let list = site.at(minor, "GET", "/v1/ports/detail?address=52:54:00:aa:00:02", None).await.json();
+        assert_eq!(list["ports"][0]["local_link_connection"], shown, "1.{minor}");
+    }
+    let patch = json!([{"op": "replace", "path": "/available_for_dynamic_portgroup", "value": false}]);
+    let changed = site.call("PATCH", &url, Some(patch)).await.is(200).json();
+    assert_eq!(changed["available_for_dynamic_portgroup"], false);
+    assert!(site.at(110, "GET", &url, None).await.json().get("available_for_dynamic_portgroup").is_none());
+    for bad in [json!("no"), Value::Null] {
+        let patch = json!([{"op": "replace", "path": "/available_for_dynamic_portgroup", "value": bad}]);
+        let refused = site.call("PATCH", &url, Some(patch)).await.is(400);
+        assert!(refused.fault().ends_with("is not of type 'boolean'"));
+    }
 }

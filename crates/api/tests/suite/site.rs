@@ -149,6 +149,17 @@ impl Site {
         answer.json()["uuid"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Two nodes, `n1` and `n2`; the latter is in the shard `s1` and the conductor group `rack`.
+    pub async fn two_nodes(&self) -> (Uuid, Uuid) {
+        let (one, other) = (self.node("n1").await, self.node("n2").await);
+        self.edit(other, |node| {
+            node.shard = Some("s1".into());
+            node.conductor_group = "rack".into();
+        })
+        .await;
+        (one, other)
+    }
+
     /// Changes a stored node behind the API's back.
     pub async fn edit(&self, uuid: Uuid, change: impl FnOnce(&mut Node)) {
         self.store
