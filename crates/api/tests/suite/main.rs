@@ -20,6 +20,7 @@ mod raid;
 mod ramdisk;
 mod site;
 mod states;
+mod verbs;
 mod versions;
 mod vifs;
 mod vmedia;
