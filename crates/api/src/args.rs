@@ -2,6 +2,7 @@
 //!
 //! Refusals are worded as Ironic's `common/args.py` words them. `null` counts as absent everywhere.
 
+use crate::baremetal::schema::refusal;
 use crate::error::ApiError;
 use crate::wording::{display, repr};
 use model::version::{Microversion, NODE_NAME, RFC3986_NAMES};
@@ -240,10 +241,7 @@ fn is_host_name(text: &str) -> bool {
 pub fn object(what: &str, value: Value) -> Result<Map<String, Value>, ApiError> {
     match value {
         Value::Object(map) => Ok(map),
-        other => Err(ApiError::invalid(format!(
-            "Schema error for {what}: {} is not of type 'object'",
-            repr(&other)
-        ))),
+        other => Err(refusal(what, &format!("{} is not of type 'object'", repr(&other)))),
     }
 }
 

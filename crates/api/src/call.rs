@@ -127,16 +127,7 @@ impl Call {
     where
         F: Future<Output = Result<T, RequestError>>,
     {
-        let mut tries = 1;
-        loop {
-            match attempt().await {
-                Err(RequestError::Store(StoreError::Locked { .. })) if tries < LOCK_TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                other => return Ok(other?),
-            }
-        }
+        Ok(conductor::patiently(attempt).await?)
     }
 
     /// Holds a node for as long as its ports are changed together; end it with [`Store::release`](store::Store::release).

@@ -5,6 +5,7 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use axum::http::{Method, StatusCode};
 use model::version::Microversion;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -186,7 +187,7 @@ impl Route {
 
     /// The values of the path's `{…}` in order, if the path fits.
     fn fits(&self, segments: &[String]) -> Option<Vec<(&'static str, String)>> {
-        let mut own = self.path.split('/').filter(|segment| !segment.is_empty());
+        let mut own = segments_of(self.path);
         let mut parameters = Vec::new();
         for segment in segments {
             let pattern = own.next()?;
@@ -201,8 +202,14 @@ impl Route {
 }
 
 /// A table of routes, a list a resource. Where two rows fit, the first counts: put literal paths before those with `{…}`.
-#[derive(Debug, Clone, Copy)]
-pub struct Table(pub &'static [&'static [Route]]);
+#[derive(Debug)]
+pub struct Table {
+    lists: &'static [&'static [Route]],
+    /// Rows by the number of their path's segments and the second of them, which is a literal in every row; in the table's order.
+    by_place: HashMap<(usize, &'static str), Vec<&'static Route>>,
+    /// First segments below `/v1`.
+    collections: HashSet<&'static str>,
+}
 
 /// Outcome of a look-up.
 #[derive(Debug)]
@@ -216,15 +223,31 @@ pub enum Found {
 }
 
 impl Table {
+    /// Indexes the rows, so that a request is not compared with all of them.
+    pub fn new(lists: &'static [&'static [Route]]) -> Self {
+        let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
+        for route in lists.iter().copied().flatten() {
+            by_place.entry(place(segments_of(route.path))).or_default().push(route);
+        }
+        let collections = lists
+            .iter()
+            .copied()
+            .flatten()
+            .filter_map(|route| route.path.strip_prefix("/v1/")?.split('/').next())
+            .collect();
+        Self { lists, by_place, collections }
+    }
+
     /// Every row.
     pub fn routes(&self) -> impl Iterator<Item = &'static Route> + use<> {
-        self.0.iter().copied().flatten()
+        self.lists.iter().copied().flatten()
     }
 
     /// Finds the row for a method and a path's decoded segments.
     pub fn find(&self, verb: Option<Verb>, segments: &[String], audience: Audience) -> Found {
         let mut allowed: Vec<&str> = Vec::new();
-        for route in self.routes() {
+        let rows = self.by_place.get(&place(segments.iter().map(String::as_str)));
+        for route in rows.into_iter().flatten() {
             if audience == Audience::Ramdisk && !route.ramdisk {
                 continue;
             }
@@ -245,8 +268,24 @@ impl Table {
 
     /// Is `name` a collection right below `/v1`? Ironic serves those without the `/v1` too.
     pub fn is_collection(&self, name: &str) -> bool {
-        self.routes().any(|route| {
-            route.path.strip_prefix("/v1/").is_some_and(|rest| rest.split('/').next() == Some(name))
-        })
+        self.collections.contains(name)
     }
+}
+
+/// The segments of a row's path.
+fn segments_of(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Where a path stands in the index.
+fn place<'a>(segments: impl Iterator<Item = &'a str>) -> (usize, &'a str) {
+    let mut second = "";
+    let mut count = 0;
+    for segment in segments {
+        count += 1;
+        if count == 2 {
+            second = segment;
+        }
+    }
+    (count, second)
 }

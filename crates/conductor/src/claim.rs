@@ -32,8 +32,8 @@ impl Conductor {
     }
 }
 
-/// Tries again for a moment while somebody else holds the node.
-pub(crate) async fn patiently<T, F>(attempt: impl Fn() -> F) -> Result<T, RequestError>
+/// Tries again for a moment while somebody else holds the node; at the end the caller gets what the last try said.
+pub async fn patiently<T, F>(attempt: impl Fn() -> F) -> Result<T, RequestError>
 where
     F: Future<Output = Result<T, RequestError>>,
 {

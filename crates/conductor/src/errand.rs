@@ -44,7 +44,10 @@ impl Conductor {
 fn record(edit: &mut Edit, errand: Errand, now: Timestamp) {
     let asked = LogEvent::new(Some(edit.node.uuid), now, EventKind::Request, errand.deed.name(), "");
     edit.events.push(asked);
-    edit.node.last_error = None;
+    // A vendor's method is no operation of the node's own: it leaves the last error of one alone, as in Ironic.
+    if !matches!(errand.deed, Deed::Passthru { .. }) {
+        edit.node.last_error = None;
+    }
     edit.node.errand = Some(errand);
     edit.node.nudge(now);
 }
@@ -122,7 +125,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
                 "The conductor was restarted while it carried out {}; it is not known whether that was done. Look, then ask again.",
                 errand.deed.name()
             ),
-            event_type: Some("conductor"),
+            event_type: Some("takeover"),
         })
     } else {
         carry_out(visit, &errand.deed).await?
@@ -204,8 +207,8 @@ async fn carry_out(visit: &mut Visit<'_>, deed: &Deed) -> Result<Option<Problem>
                 Ok(()) => Ok(None),
                 Err(failure @ Failure::Store(_)) => Err(failure),
                 Err(failure) => problem(
-                    format!("Vendor method {method} failed on node {uuid}: {failure}"),
-                    Some("vendor"),
+                    format!("Async execution of {method} failed with error: {failure}"),
+                    Some("UNKNOWN"),
                 ),
             }
         }

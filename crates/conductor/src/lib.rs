@@ -32,7 +32,7 @@ mod visit;
 mod wording;
 
 pub use boot_source::{NodeBootSource, StoredLeases};
-pub use claim::{LOCK_PAUSE, LOCK_TRIES};
+pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
 pub use request::*;
 pub use settings::Settings;
 

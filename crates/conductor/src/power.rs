@@ -75,6 +75,7 @@ async fn act_and_wait(
                 limit.as_secs()
             )));
         }
+        visit.flush().await?;
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_LOOK);
     }

@@ -37,16 +37,10 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
     let visits = TaskTracker::new();
     while !stop.is_cancelled() {
         conductor.bmcs().evict_idle();
-        let now = Timestamp::now();
-        let sleep = match conductor.store().due_nodes(now, ROUND).await {
-            Ok((nodes, next)) => {
-                for node in nodes {
-                    take_up(&conductor, &visits, &stop, node).await;
-                }
-                next.map_or(LONGEST_SLEEP, |next| until(now, next)).min(LONGEST_SLEEP)
-            }
+        let sleep = match take_up(&conductor, &visits, &stop).await {
+            Ok(sleep) => sleep,
             Err(error) => {
-                tracing::error!(%error, "the database can't say which nodes are due");
+                tracing::error!(%error, "nodes that are due can't be claimed");
                 RETRY_PAUSE
             }
         };
@@ -60,27 +54,43 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
     visits.wait().await;
 }
 
-fn until(now: Timestamp, next: Timestamp) -> Duration {
-    Duration::try_from(next.duration_since(now)).unwrap_or_default()
-}
-
-async fn take_up(conductor: &Conductor, visits: &TaskTracker, stop: &CancellationToken, node: Uuid) {
+/// Claims what is due and attends to it; returns how long nothing more will be.
+async fn take_up(
+    conductor: &Conductor,
+    visits: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Duration, StoreError> {
     let settings = conductor.settings();
-    match conductor.store().claim(node, &settings.hostname, Timestamp::now(), settings.lease).await {
-        Ok(claim) => {
-            visits.spawn(attend(conductor.clone(), claim, stop.clone()));
-        }
-        Err(StoreError::Locked { .. } | StoreError::NotFound { .. }) => {}
-        Err(error) => tracing::error!(%node, %error, "a due node can't be claimed"),
+    let now = Timestamp::now();
+    // Most wake-ups find nothing, and readers don't stand in the writers' queue.
+    let Some(next) = conductor.store().next_due(now).await? else { return Ok(LONGEST_SLEEP) };
+    if next > now {
+        return Ok(Duration::try_from(next.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP));
     }
+    for (claim, node) in conductor.store().claim_due(&settings.hostname, now, settings.lease, ROUND).await? {
+        visits.spawn(attend(conductor.clone(), claim, node, stop.clone()));
+    }
+    Ok(Duration::ZERO)
 }
 
 /// One visit: from claim to release.
-async fn attend(conductor: Conductor, claim: Claim, stop: CancellationToken) {
-    let renewed = renew(&conductor, &claim);
-    tokio::select! {
-        () = visit(&conductor, &claim, &stop) => {}
-        () = renewed => tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on"),
+async fn attend(conductor: Conductor, claim: Claim, node: Result<Node, StoreError>, stop: CancellationToken) {
+    match node {
+        Ok(node) => {
+            let mut visit = Visit::new(&conductor, &claim, node);
+            let renewed = renew(&conductor, &claim);
+            tokio::select! {
+                () = go_on(&mut visit, &stop) => {}
+                () = renewed => tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on"),
+            }
+            if let Err(error) = visit.flush().await {
+                tracing::error!(node = %claim.node, %error, "what was seen of the node can't be written");
+            }
+            if visit.is_released {
+                return;
+            }
+        }
+        Err(error) => fall_back(claim.node, &error, &stop).await,
     }
     if let Err(error) = conductor.store().release(&claim).await {
         tracing::error!(node = %claim.node, %error, "the claim can't be released; it ends by itself");
@@ -100,59 +110,63 @@ async fn renew(conductor: &Conductor, claim: &Claim) {
     }
 }
 
-async fn visit(conductor: &Conductor, claim: &Claim, stop: &CancellationToken) {
+async fn go_on(visit: &mut Visit<'_>, stop: &CancellationToken) {
+    let node = visit.claim.node;
     for _ in 0..TURNS {
         if stop.is_cancelled() {
             return;
         }
-        match turn(conductor, claim).await {
+        match turn(visit).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(Failure::Store(StoreError::ClaimLost { .. } | StoreError::NotFound { .. })) => return,
             Err(error) => {
-                tracing::error!(node = %claim.node, %error, "a visit failed; it is repeated");
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(RETRY_PAUSE) => {}
-                }
+                fall_back(node, &error, stop).await;
                 return;
             }
         }
     }
-    tracing::error!(node = %claim.node, "{TURNS} handlers ran in one visit without an end");
+    tracing::error!(%node, "{TURNS} handlers ran in one visit without an end");
+}
+
+/// A visit failed by no fault of the node's; it is repeated after a pause.
+async fn fall_back(node: Uuid, error: &(dyn std::error::Error + Sync), stop: &CancellationToken) {
+    tracing::error!(%node, error = %error, "a visit failed; it is repeated");
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(RETRY_PAUSE) => {}
+    }
 }
 
 /// One handler and the record of what came of it. `false`: nothing more to do for now.
-async fn turn(conductor: &Conductor, claim: &Claim) -> Result<bool, Failure> {
-    let row = conductor.store().node_with_secrets(claim.node).await?;
-    let mut visit = Visit { conductor, claim, node: row.node };
+async fn turn(visit: &mut Visit<'_>) -> Result<bool, Failure> {
     let nudges = visit.node.nudges;
     let outcome = match visit.node.target_power_state {
-        _ if visit.node.errand.is_some() => errand::run(&mut visit).await,
+        _ if visit.node.errand.is_some() => errand::run(visit).await,
         Some(target) if visit.node.provision_state.kind() != Kind::Transient => {
-            power::reconcile(&mut visit, target).await
+            power::reconcile(visit, target).await
         }
-        _ => states::handle(&mut visit).await,
+        _ => states::handle(visit).await,
     };
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error @ Failure::Store(_)) => return Err(error),
         Err(Failure::Later(until)) => Outcome::Wait(Some(until)),
-        Err(failure) => match patience(&visit, &failure) {
-            Some(until) => be_patient(&mut visit, &failure, until).await?,
+        Err(failure) => match patience(visit, &failure) {
+            Some(until) => be_patient(visit, &failure, until).await?,
             None => {
-                fail::record(&mut visit, failure).await?;
+                fail::record(visit, failure).await?;
                 return Ok(true);
             }
         },
     };
     match outcome {
-        Outcome::Again => Ok(true),
-        Outcome::Wait(until) => wait(&mut visit, nudges, until).await,
-        Outcome::Next(event, change) => {
-            transition(&mut visit, event, change).await?;
+        Outcome::Again => {
+            visit.refresh().await?;
             Ok(true)
         }
+        Outcome::Wait(until) => wait(visit, nudges, until).await,
+        Outcome::Next(event, change) => transition(visit, nudges, event, change).await,
     }
 }
 
@@ -164,17 +178,21 @@ async fn wait(visit: &mut Visit<'_>, nudges: u64, until: Option<Timestamp>) -> R
             nudged = edit.node.nudges != nudges;
             if !nudged {
                 edit.node.due = until;
+                edit.release = true;
             }
         })
         .await?;
     Ok(nudged)
 }
 
+/// Moves the state machine on. `false`: the node has come to rest, and its claim ended with the transition, so that whoever sees the
+/// new state can act on it.
 async fn transition(
     visit: &mut Visit<'_>,
+    nudges: u64,
     event: Event,
     change: crate::outcome::Change,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let now = visit.now();
     let from = visit.node.provision_state;
     let conductor = visit.conductor;
@@ -190,18 +208,21 @@ async fn transition(
             edit.node.work.pauses.clear();
             edit.node.work.failing_since = None;
             change(&mut edit.node);
-            edit.node.due = Some(now);
+            edit.release = rests(&edit.node) && edit.node.nudges == nudges;
+            edit.node.due = (!edit.release).then_some(now);
             edit.events.push(moved(&edit.node, from, now, ""));
         })
         .await?;
-    match refused {
-        None => Ok(()),
-        // A user's verb (abort, deleted) may have moved the node on in a wait state; the next turn sees where it is.
-        Some(error) => {
-            tracing::info!(node = %visit.node.uuid, %error, "the state moved on meanwhile");
-            Ok(())
-        }
+    // A user's verb (abort, deleted) may have moved the node on in a wait state; the next turn sees where it is.
+    if let Some(error) = refused {
+        tracing::info!(node = %visit.node.uuid, %error, "the state moved on meanwhile");
     }
+    Ok(!visit.is_released)
+}
+
+/// Has nobody but a user anything to do with the node?
+fn rests(node: &Node) -> bool {
+    node.provision_state.kind() == Kind::Stable && node.target_power_state.is_none()
 }
 
 /// The event of a transition that was just made.

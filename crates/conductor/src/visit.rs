@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Claim, Guard};
 
 /// A claimed node while a handler works on it.
@@ -20,9 +20,18 @@ pub struct Visit<'a> {
     pub claim: &'a Claim,
     /// The node as of the last read or write, secrets included.
     pub node: Node,
+    /// The last write ended the claim.
+    pub is_released: bool,
+    /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
+    seen: Mutex<Vec<LogEvent>>,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    /// Begins a visit to a node just claimed.
+    pub fn new(conductor: &'a Conductor, claim: &'a Claim, node: Node) -> Self {
+        Self { conductor, claim, node, is_released: false, seen: Mutex::default() }
+    }
+
     /// Now.
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -31,21 +40,44 @@ impl Visit<'_> {
     /// Changes the node on disk and in hand, with events in the same transaction.
     pub async fn edit(&mut self, change: impl FnOnce(&mut store::Edit)) -> Result<(), Failure> {
         let now = self.now();
+        let seen = self.seen().clone();
+        let mut release = false;
         let (_, node) = self
             .conductor
             .store()
             .edit_node(self.node.uuid, Guard::Held(self.claim), now, |edit| {
+                edit.events.extend(seen);
                 change(edit);
+                release = edit.release;
                 Ok::<_, store::StoreError>(())
             })
             .await?;
+        self.seen().clear();
         self.node = node;
+        self.is_released = release;
+        Ok(())
+    }
+
+    /// Reads the node anew.
+    pub async fn refresh(&mut self) -> Result<(), Failure> {
+        self.node = self.conductor.store().node_with_secrets(self.claim.node).await?.node;
         Ok(())
     }
 
     /// Writes one line into the node's event log.
     pub async fn note(&self, event: LogEvent) -> Result<(), Failure> {
-        Ok(self.conductor.store().record(std::slice::from_ref(&event)).await?)
+        self.seen().push(event);
+        self.flush().await
+    }
+
+    /// Writes what was seen; for those who are about to wait.
+    pub async fn flush(&self) -> Result<(), Failure> {
+        let seen = std::mem::take(&mut *self.seen());
+        Ok(self.conductor.store().record(&seen).await?)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<LogEvent>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The node's BMC.
@@ -54,12 +86,16 @@ impl Visit<'_> {
     }
 
     /// Asks the BMC something and leaves an event with the time it took and what came of it.
+    ///
+    /// The event is written with the next change of the node, which nearly always follows at once; before the BMC is asked again in
+    /// any case, so that what was done is on record before anything else is.
     pub async fn ask<T>(
         &self,
         doing: &'static str,
         call: impl Future<Output = Result<T, BmcError>>,
         tell: impl FnOnce(&T) -> String,
     ) -> Result<T, Failure> {
+        self.flush().await?;
         let started = self.now();
         let answer = call.await;
         let event = |detail: String| {
@@ -67,11 +103,13 @@ impl Visit<'_> {
         };
         match answer {
             Ok(value) => {
-                self.note(event(tell(&value))).await?;
+                let event = event(tell(&value));
+                self.seen().push(event);
                 Ok(value)
             }
             Err(source) => {
-                self.note(event(source.to_string()).failed()).await?;
+                let event = event(source.to_string()).failed();
+                self.seen().push(event);
                 Err(Failure::Bmc { doing, source })
             }
         }

@@ -262,8 +262,10 @@ fn bench_api(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: usize::try_from(arguments.nodes)?,
     };
-    let table = bench::api(&options, &mut |step| eprintln!("{step} …"))?;
+    let mut table = bench::Table::default();
+    let outcome = bench::api(&options, &mut table, &mut |step| eprintln!("{step} …"));
     say!("{table}");
+    outcome?;
     match table.missed() {
         0 => say!("every bar is met"),
         missed => say!("{missed} of the bars are missed"),

@@ -198,117 +198,153 @@ pub struct AgentLink {
     pub last_heartbeat: Option<Timestamp>,
 }
 
+/// Is there nothing to write? A node's progress and its agent are empty most of the time.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A node as stored. Field names are the API's wherever the API has them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Identity.
     pub uuid: Uuid,
     /// Unique name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
     /// Hardware type.
     pub driver: String,
     /// How to reach its BMC, and what to boot. Secrets in it are sealed at rest.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub driver_info: Object,
     /// What Ironic's clients and agents look for in the bag of that name; the workflow itself is in `work`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub driver_internal_info: Object,
     /// What the machine is: cpus, memory, capabilities, root device hints.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub properties: Object,
     /// What is to be put on it. Secrets in it are sealed at rest.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub instance_info: Object,
     /// Free for the operator.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub extra: Object,
     /// Static network configuration for the ramdisk.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub network_data: Object,
     /// RAID as it is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub raid_config: Object,
     /// RAID as it should be.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub target_raid_config: Object,
     /// Chassis that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chassis_uuid: Option<Uuid>,
     /// Which conductors may manage it; lower case, empty is the default group.
     #[serde(default)]
     pub conductor_group: String,
     /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Project that owns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Project that uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lessee: Option<String>,
     /// Shard key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
     /// Node that contains this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_node: Option<Uuid>,
     /// What a scheduler asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_class: Option<String>,
     /// Traits, standard or `CUSTOM_…`.
     #[serde(default)]
     pub traits: BTreeSet<String>,
     /// Instance that it carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_uuid: Option<String>,
     /// Name of that instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_name: Option<String>,
     /// Allocation that chose it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allocation_uuid: Option<Uuid>,
     /// Power as last read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerState>,
     /// Power change under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_power_state: Option<PowerTarget>,
     /// Seconds that the change may take, if the user said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_timeout_seconds: Option<u64>,
     /// Provision state.
     pub provision_state: ProvisionState,
     /// Where the work under way, or the work that failed, is heading.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_provision_state: Option<ProvisionState>,
     /// When `provision_state` last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provision_updated_at: Option<Timestamp>,
     /// Why the last operation failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// Nothing is done to the machine by itself.
     #[serde(default)]
     pub maintenance: bool,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_reason: Option<String>,
     /// Set where the conductor itself set maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
     /// As the BMC sums it up (`OK`, `Warning`, `Critical`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
     /// Clean step under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clean_step: Option<Step>,
     /// Deploy step under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deploy_step: Option<Step>,
     /// Service step under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_step: Option<Step>,
     /// Inspection began.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inspection_started_at: Option<Timestamp>,
     /// Inspection ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inspection_finished_at: Option<Timestamp>,
     /// Overrides the configuration where set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub automated_clean: Option<bool>,
     /// Refuses deletion and rebuild.
     #[serde(default)]
     pub protected: bool,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_reason: Option<String>,
     /// Not offered any more.
     #[serde(default)]
     pub retired: bool,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retired_reason: Option<String>,
     /// `bios` or `uefi`, as the BMC reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_mode: Option<String>,
     /// As the BMC reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_boot: Option<bool>,
     /// Never switched off, only reset.
     #[serde(default)]
@@ -323,15 +359,16 @@ pub struct Node {
     #[serde(default)]
     pub interfaces: Interfaces,
     /// When the conductor is to look at the node next; none while only a user can move it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     /// Counts wishes and heartbeats: a conductor that is about to wait sees by it that something came in between.
     #[serde(default)]
     pub nudges: u64,
     /// Progress of the work under way.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub work: Work,
     /// The ramdisk agent, while there is one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub agent: AgentLink,
 }
 

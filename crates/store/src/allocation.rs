@@ -67,7 +67,7 @@ impl Store {
         };
         let node = self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::overwrite(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(Some((allocation, node)))
     }
 
@@ -80,9 +80,18 @@ impl Store {
         fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
     ) -> Result<Allocation, E> {
         let mut tx = self.write().await?;
+        match record::read::<Allocation>(&mut tx, allocation.uuid).await {
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+            // Said before anything about the node, whose allocation it may be.
+            Ok(known) => {
+                let value = known.uuid.to_string();
+                return Err(StoreError::Duplicate { what: Allocation::WHAT, field: "uuid", value }.into());
+            }
+        }
         self.take(&mut tx, &mut allocation, node, now, fits).await?;
         record::insert(&mut tx, &allocation).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(allocation)
     }
 
@@ -98,7 +107,7 @@ impl Store {
         fits(allocation, &node)?;
         allocation.take(&mut node, now);
         node.updated_at = Some(now);
-        self.write_node(tx, &node).await?;
+        self.write_node(tx, &node, false).await?;
         let detail = format!("by allocation {}", allocation.uuid);
         let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
         event::insert(tx, &event).await?;
@@ -121,7 +130,7 @@ impl Store {
             node.instance_uuid = None;
             node.allocation_uuid = None;
             node.updated_at = Some(now);
-            self.write_node(&mut tx, &node).await?;
+            self.write_node(&mut tx, &node, false).await?;
             let detail = format!("allocation {uuid} is gone");
             event::insert(
                 &mut tx,
@@ -130,7 +139,7 @@ impl Store {
             .await?;
         }
         delete(&mut tx, uuid).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! Claims: a lease on a node, with an epoch that fences off whoever lost it.
 
+use crate::writer::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
+use model::node::Node;
 use sqlx::Row;
 use std::time::Duration;
 use uuid::Uuid;
@@ -16,6 +18,18 @@ pub struct Claim {
     pub holder: String,
     /// Fencing epoch.
     pub epoch: i64,
+}
+
+/// Ends a claim within another change of the row.
+pub(crate) const END: &str = ", lease_holder = NULL, lease_until_us = 0";
+
+/// Ends the claim of a node within a transaction that has checked it.
+pub(crate) async fn end(tx: &mut Write, node: Uuid) -> Result<()> {
+    sqlx::query("UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE uuid = $1")
+        .bind(node.to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 impl Store {
@@ -87,26 +101,51 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Nodes that are due and free, soonest first; and when the next one after them will be.
-    pub async fn due_nodes(&self, now: Timestamp, limit: i64) -> Result<(Vec<Uuid>, Option<Timestamp>)> {
-        let rows = sqlx::query(
-            "SELECT uuid FROM nodes WHERE due_us <= $1 AND (lease_holder IS NULL OR lease_until_us < $1) \
-             ORDER BY due_us LIMIT $2",
+    /// When the soonest free node is due: the past if one is due already.
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let row = sqlx::query(
+            "SELECT due_us FROM nodes WHERE due_us IS NOT NULL AND (lease_holder IS NULL OR lease_until_us < $1) \
+             ORDER BY due_us LIMIT 1",
         )
         .bind(micros(now))
-        .bind(limit)
-        .fetch_all(self.read())
+        .fetch_optional(self.read())
         .await?;
-        let mut nodes = Vec::with_capacity(rows.len());
+        let Some(row) = row else { return Ok(None) };
+        Ok(Timestamp::from_microsecond(row.try_get("due_us")?).ok())
+    }
+
+    /// Claims the nodes that are due and free, soonest first and at most `limit`, in one transaction; out come the claims and the
+    /// nodes with their secrets. A node that can't be read costs nobody else: its claim comes with the error.
+    pub async fn claim_due(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        ttl: Duration,
+        limit: i64,
+    ) -> Result<Vec<(Claim, Result<Node>)>> {
+        let mut tx = self.write().await?;
+        let rows = sqlx::query(
+            "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 WHERE id IN \
+             (SELECT id FROM nodes WHERE due_us <= $3 AND (lease_holder IS NULL OR lease_until_us < $3) \
+             ORDER BY due_us LIMIT $4) RETURNING due_us, uuid, lease_epoch, doc, secrets",
+        )
+        .bind(holder)
+        .bind(until(now, ttl))
+        .bind(micros(now))
+        .bind(limit)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
-            nodes.extend(Uuid::parse_str(row.try_get("uuid")?).ok());
+            let Ok(uuid) = Uuid::parse_str(row.try_get("uuid")?) else { continue };
+            let due: i64 = row.try_get("due_us")?;
+            let claim = Claim { node: uuid, holder: holder.to_owned(), epoch: row.try_get("lease_epoch")? };
+            claimed.push((due, claim, self.open_node(&row)));
         }
-        let next: Option<i64> = sqlx::query("SELECT MIN(due_us) AS next FROM nodes WHERE due_us > $1")
-            .bind(micros(now))
-            .fetch_one(self.read())
-            .await?
-            .try_get("next")?;
-        Ok((nodes, next.and_then(|us| Timestamp::from_microsecond(us).ok())))
+        // The database returns them in an order of its own.
+        claimed.sort_by_key(|(due, ..)| *due);
+        Ok(claimed.into_iter().map(|(_, claim, node)| (claim, node)).collect())
     }
 }
 

@@ -1,17 +1,15 @@
 //! Opening the database: the state directory, its lock, connections, migrations.
 
 use crate::Result;
+use crate::readers::Readers;
 use crate::seal::Sealer;
-use crate::writer::{PRAGMAS, Write, Writer};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use crate::writer::{Write, Writer};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, AssertSqlSafe, Executor, SqlSafeStr};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What is told of an error that has many sources.
@@ -58,13 +56,12 @@ pub struct Store {
 
 struct Inner {
     writer: Writer,
-    readers: AnyPool,
+    readers: Readers,
     sealer: Sealer,
     due: Notify,
     _lock: fs::File,
 }
 
-const READERS: u32 = 4;
 const DATABASE: &str = "billet.db";
 
 impl Store {
@@ -76,22 +73,11 @@ impl Store {
         let lock = prepare(state_dir)?;
         let path = state_dir.join(DATABASE);
         let failed = |source: BoxedError| OpenError::Database { path: path.clone(), source };
-        sqlx::any::install_default_drivers();
-        let url = format!("sqlite://{}?mode=rwc", path.display());
-        let options = AnyConnectOptions::from_str(&url).map_err(|error| failed(error.into()))?;
-        let writer = Writer::open(options.clone(), &migrations()).await.map_err(failed)?;
+        bring_up_to_date(&path).await.map_err(failed)?;
+        let writer = Writer::open(&path).map_err(|error| failed(error.into()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        let readers = AnyPoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(Duration::from_secs(30))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection.execute(PRAGMAS).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options);
+        let readers = Readers::new(&path);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
     }
@@ -101,7 +87,7 @@ impl Store {
         self.inner.writer.write().await
     }
 
-    pub(crate) fn read(&self) -> &AnyPool {
+    pub(crate) fn read(&self) -> &Readers {
         &self.inner.readers
     }
 
@@ -126,9 +112,22 @@ impl Store {
 
     /// Writes everything out and closes the connections.
     pub async fn close(&self) {
-        self.inner.readers.close().await;
+        self.inner.readers.close();
         self.inner.writer.close().await;
     }
+}
+
+/// Makes the database if need be, and runs the migrations that it lacks.
+async fn bring_up_to_date(path: &Path) -> Result<(), BoxedError> {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await?;
+    // The log's mode before the first table: it stays with the file.
+    connection
+        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .await?;
+    migrations().run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 /// Makes the directory if need be, refuses a foreign one, and takes its lock.

@@ -1,6 +1,7 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
+use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, micros};
@@ -51,11 +52,13 @@ pub struct Edit {
     pub bios: Option<Vec<BiosSetting>>,
     /// All firmware components of the node from now on, if they change.
     pub firmware: Option<Vec<FirmwareComponent>>,
+    /// The claim under which the node is changed ends with the change ([`Guard::Held`] only).
+    pub release: bool,
 }
 
 impl Edit {
     fn new(node: Node) -> Self {
-        Self { node, events: Vec::new(), history: Vec::new(), bios: None, firmware: None }
+        Self { node, events: Vec::new(), history: Vec::new(), bios: None, firmware: None, release: false }
     }
 }
 
@@ -267,6 +270,13 @@ impl Store {
         Ok(decoded)
     }
 
+    /// The node of a row that has `doc` and `secrets`.
+    pub(crate) fn open_node(&self, row: &AnyRow) -> Result<Node> {
+        let mut node = decode(row.try_get("doc")?)?;
+        self.unseal(&mut node, row.try_get("secrets")?)?;
+        Ok(node)
+    }
+
     async fn node_row(&self, ident: &str) -> Result<AnyRow> {
         sqlx::query(
             "SELECT doc, secrets, lease_holder, lease_until_us FROM nodes WHERE uuid = $1 OR name = $2 \
@@ -281,35 +291,18 @@ impl Store {
 
     /// Lists nodes; secrets stay masked.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
-        for (column, value) in &query.equal {
-            debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
-            select.equal(column, Column::Text(Some(value.clone())));
-        }
-        for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
-            if let Some(value) = value {
-                select.equal(column, Column::flag(value));
-            }
-        }
-        for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
-            if let Some(value) = value {
-                select.is_set(column, value);
-            }
-        }
-        if !query.shards.is_empty() {
-            select.one_of("shard", &query.shards);
-        }
-        if let Some(text) = &query.description_contains {
-            select.contains("description", text);
-        }
-        if let Some(project) = &query.project {
-            select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
-        }
-        if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
-            select.is_set("parent_node", false);
-        }
-        select.page(query.sort, query.direction, query.marker, query.limit);
-        select.fetch(self.read()).await?.iter().map(decode_row).collect()
+        select(query).fetch(self.read()).await?.iter().map(decode_row).collect()
+    }
+
+    /// Lists nodes to be shown: objects that are only carried are not read.
+    pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
+        let rows = select(query).fetch(self.read()).await?;
+        let now = micros(Timestamp::now());
+        let listed = |row: &AnyRow| {
+            let (node, carried) = listed::decode(row.try_get("doc")?)?;
+            Ok(ListedNode { node, carried, reservation: reservation(row, now)? })
+        };
+        rows.iter().map(listed).collect()
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -330,13 +323,16 @@ impl Store {
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
+        let release = edit.release && matches!(guard, Guard::Held(_));
         if edit.node != node {
             if edit.node.chassis_uuid != node.chassis_uuid {
                 chassis::require(&mut tx, edit.node.chassis_uuid).await?;
             }
             allocation::follow(&mut tx, &node, &mut edit.node).await?;
             edit.node.updated_at = Some(now);
-            self.write_node(&mut tx, &edit.node).await?;
+            self.write_node(&mut tx, &edit.node, release).await?;
+        } else if release {
+            claim::end(&mut tx, uuid).await?;
         }
         for event in &edit.events {
             event::insert(&mut tx, event).await?;
@@ -349,7 +345,9 @@ impl Store {
             hardware::replace(&mut tx, uuid, components).await?;
         }
         tx.commit().await?;
-        if edit.node.due.is_some_and(|due| due <= now) || edit.node.due != node.due {
+        // A node that stays held is nobody's business until it is released.
+        let is_free = release || !matches!(guard, Guard::Held(_));
+        if is_free && edit.node.due.is_some() {
             self.nudge();
         }
         Ok((out, edit.node))
@@ -363,21 +361,20 @@ impl Store {
         guard: Guard<'_>,
         now: Timestamp,
     ) -> Result<Node> {
-        let (mut node, sealed) = read_guarded(tx, uuid, guard, now).await?;
-        self.unseal(&mut node, sealed)?;
-        Ok(node)
+        self.open_node(&read_guarded(tx, uuid, guard, now).await?)
     }
 
-    /// Writes a node within a transaction.
-    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node) -> Result<()> {
+    /// Writes a node within a transaction; `release` ends its claim.
+    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node, release: bool) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
         let columns = projected(node);
         let sets: Vec<_> =
             columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
         let count = columns.len();
         let sql = format!(
-            "UPDATE nodes SET {}, doc = ${}, secrets = ${} WHERE uuid = ${}",
+            "UPDATE nodes SET {}{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
             sets.join(", "),
+            if release { claim::END } else { "" },
             count + 1,
             count + 2,
             count + 3
@@ -407,8 +404,8 @@ impl Store {
         E: From<StoreError>,
     {
         let mut tx = self.write().await?;
-        let (node, _) = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
-        allow(&node)?;
+        let row = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
+        allow(&decode(row.try_get("doc").map_err(StoreError::from)?)?)?;
         sqlx::query("DELETE FROM nodes WHERE uuid = $1")
             .bind(uuid.to_string())
             .execute(&mut *tx)
@@ -419,12 +416,40 @@ impl Store {
     }
 }
 
-async fn read_guarded(
-    tx: &mut Write,
-    uuid: Uuid,
-    guard: Guard<'_>,
-    now: Timestamp,
-) -> Result<(Node, Option<Vec<u8>>)> {
+/// The statement of a list: `doc`, `lease_holder`, `lease_until_us`.
+fn select(query: &NodeQuery) -> Select {
+    let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
+    for (column, value) in &query.equal {
+        debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
+        select.equal(column, Column::Text(Some(value.clone())));
+    }
+    for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
+        if let Some(value) = value {
+            select.equal(column, Column::flag(value));
+        }
+    }
+    for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
+        if let Some(value) = value {
+            select.is_set(column, value);
+        }
+    }
+    if !query.shards.is_empty() {
+        select.one_of("shard", &query.shards);
+    }
+    if let Some(text) = &query.description_contains {
+        select.contains("description", text);
+    }
+    if let Some(project) = &query.project {
+        select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
+    }
+    if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
+        select.is_set("parent_node", false);
+    }
+    select.page(query.sort, query.direction, query.marker, query.limit);
+    select
+}
+
+async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
     let row = sqlx::query(
         "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
     )
@@ -448,7 +473,7 @@ async fn read_guarded(
         }
         Guard::Any => {}
     }
-    Ok((decode(row.try_get("doc")?)?, row.try_get("secrets")?))
+    Ok(row)
 }
 
 fn label(uuid: Uuid) -> String {
@@ -460,10 +485,14 @@ fn decode(doc: &str) -> Result<Node> {
 }
 
 fn decode_row(row: &AnyRow) -> Result<NodeRow> {
-    let until: i64 = row.try_get("lease_until_us")?;
-    let reservation: Option<String> = row.try_get("lease_holder")?;
-    let reservation = reservation.filter(|_| until >= micros(Timestamp::now()));
+    let reservation = reservation(row, micros(Timestamp::now()))?;
     Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation })
+}
+
+/// Who holds the node of a row.
+fn reservation(row: &AnyRow, now: i64) -> Result<Option<String>> {
+    let holder: Option<String> = row.try_get("lease_holder")?;
+    Ok(if row.try_get::<i64, _>("lease_until_us")? >= now { holder } else { None })
 }
 
 fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {

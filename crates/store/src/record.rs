@@ -107,7 +107,7 @@ impl Store {
         let mut record: R = read(&mut tx, uuid).await?;
         change(&mut record)?;
         overwrite(&mut tx, &record).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(record)
     }
 

@@ -1,8 +1,9 @@
 //! Building a list's `SELECT`: filters, order, and the page behind a marker, for every table alike.
 
+use crate::readers::Readers;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query as Statement;
-use sqlx::{Any, AnyPool, AssertSqlSafe};
+use sqlx::{Any, AssertSqlSafe};
 use uuid::Uuid;
 
 /// A value for a column, in the only types that both databases share.
@@ -155,11 +156,11 @@ impl Select {
     }
 
     /// Runs it.
-    pub(crate) async fn fetch(self, pool: &AnyPool) -> crate::Result<Vec<AnyRow>> {
+    pub(crate) async fn fetch(self, readers: &Readers) -> crate::Result<Vec<AnyRow>> {
         let mut statement = sqlx::query(AssertSqlSafe(self.sql));
         for value in self.values {
             statement = value.bind(statement);
         }
-        Ok(statement.fetch_all(pool).await?)
+        Ok(statement.fetch_all(readers).await?)
     }
 }

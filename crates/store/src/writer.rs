@@ -9,29 +9,19 @@
 //! A failed `COMMIT` fails every member. So does a statement upon which SQLite ends the whole transaction by itself (a full disk does
 //! that): the next in the line finds the savepoint gone.
 
-use crate::database::BoxedError;
+use crate::sqlite::Sqlite;
 use crate::{Result, StoreError};
-use sqlx::any::AnyConnectOptions;
-use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, Connection, Executor};
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
-use tokio::task::JoinHandle;
 
 /// Changes that one `COMMIT` acknowledges at most.
 const MEMBERS: usize = 64;
 /// A group is not kept open longer than this for those who still wait.
 const OPEN: Duration = Duration::from_millis(10);
-
-/// How a connection of either kind begins.
-pub(crate) const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                                  PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
-
-/// One whose work waits for others' is left alone after this time, and commits by itself.
-const LEFT_ALONE: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// The connection that writes, and the queue in front of it. Cheap to clone.
 #[derive(Clone)]
@@ -43,12 +33,12 @@ struct Shared {
     /// Tokio's mutex is fair: first come, first served.
     line: Arc<Mutex<Line>>,
     waiting: AtomicUsize,
-    options: AnyConnectOptions,
+    path: PathBuf,
 }
 
 /// The connection and the transaction that is open on it.
 struct Line {
-    connection: AnyConnection,
+    connection: Sqlite,
     stage: Stage,
     /// The change under way was given up and is still to be taken back.
     abandoned: bool,
@@ -69,83 +59,86 @@ enum Stage {
 }
 
 impl Writer {
-    /// Opens the connection and brings the database up to date.
-    pub async fn open(options: AnyConnectOptions, migrations: &Migrator) -> Result<Self, BoxedError> {
-        let mut connection = connect(&options).await?;
-        migrations.run(&mut connection).await?;
+    /// Opens the connection to a database that exists.
+    pub fn open(path: &Path) -> sqlx::Result<Self> {
         let line = Line {
-            connection,
+            connection: Sqlite::open(path)?,
             stage: Stage::Idle,
             abandoned: false,
             since: Instant::now(),
             members: Vec::new(),
         };
-        let shared = Shared { line: Arc::new(Mutex::new(line)), waiting: AtomicUsize::new(0), options };
+        let path = path.to_owned();
+        let shared = Shared { line: Arc::new(Mutex::new(line)), waiting: AtomicUsize::new(0), path };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
     pub async fn write(&self) -> Result<Write> {
-        let place = Place::take(&self.shared);
-        // A task of its own: a caller that is dropped half-way must not leave the transaction in a state that nobody knows.
-        finished(tokio::spawn(begin(place))).await
+        let mut waiting = Waiting::new(&self.shared);
+        let line = Arc::clone(&self.shared.line).lock_owned().await;
+        waiting.has_come = true;
+        drop(waiting);
+        // From here to the end nothing waits, so nobody can be dropped with the transaction in a state that is not known.
+        let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true };
+        write.line.settle();
+        if write.line.stage != Stage::Idle && write.line.save().is_err() {
+            write.line.lose();
+        }
+        if write.line.stage == Stage::Idle {
+            write.begin()?;
+        }
+        write.settled = false;
+        Ok(write)
     }
 
     /// Lets the last change end, and writes everything into the database file.
     pub async fn close(&self) {
-        let mut line = Arc::clone(&self.shared.line).lock_owned().await;
-        line.settle().await;
-        line.commit().await;
-        // As the last one, a connection folds the log into the database when it closes, and that happens when the process ends
-        // too; what was acknowledged is safe in either place.
-        if let Err(error) = line.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+        let mut line = self.shared.line.lock().await;
+        line.settle();
+        line.commit();
+        // What was acknowledged is safe in the log too; this leaves one file in place of two.
+        if let Err(error) = line.connection.batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "the database's log could not be folded into its file");
         }
     }
 }
 
-async fn connect(options: &AnyConnectOptions) -> sqlx::Result<AnyConnection> {
-    let mut connection = AnyConnection::connect_with(options).await?;
-    connection.execute(PRAGMAS).await?;
-    Ok(connection)
+/// Somebody in the queue.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    has_come: bool,
 }
 
-/// The outcome of a task that nobody cancels.
-async fn finished<T>(task: JoinHandle<Result<T>>) -> Result<T> {
-    task.await.unwrap_or_else(|_| Err(StoreError::Database(sqlx::Error::WorkerCrashed)))
-}
-
-/// A place in the queue. It is given up when its holder's turn comes, and when its holder's runtime ends before that.
-struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Self {
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Self {
         shared.waiting.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(shared))
+        Self { shared, has_come: false }
     }
 }
 
-impl Drop for Place {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        let left = self.shared.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left == 0 && !self.has_come {
+            // Somebody may have left their work to the one that will not come now.
+            finish(self.shared);
+        }
     }
 }
 
-async fn begin(place: Place) -> Result<Write> {
-    let shared = Arc::clone(&place.0);
-    let line = Arc::clone(&shared.line).lock_owned().await;
-    drop(place);
-    // Made before anything can fail: its drop sees to those who wait in the group.
-    let mut write = Write { shared, line, settled: true };
-    write.line.settle().await;
-    if write.line.stage != Stage::Idle && write.line.save().await.is_err() {
-        write.line.lose().await;
-    }
-    if write.line.stage == Stage::Idle {
-        write.begin().await?;
-    }
-    write.settled = false;
-    Ok(write)
+/// Sees to a transaction that nobody else will: takes back what was given up, and commits the rest.
+fn finish(shared: &Arc<Shared>) {
+    // Without a runtime there is nobody who waits for the outcome.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let shared = Arc::clone(shared);
+    runtime.spawn(async move {
+        let mut line = Arc::clone(&shared.line).lock_owned().await;
+        line.settle();
+        if shared.waiting.load(Ordering::SeqCst) == 0 && line.stage != Stage::Idle {
+            tokio::task::spawn_blocking(move || line.commit());
+        }
+    });
 }
 
 /// The connection in the hands of one writer.
@@ -157,58 +150,41 @@ pub(crate) struct Write {
 }
 
 impl Deref for Write {
-    type Target = AnyConnection;
+    type Target = Sqlite;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Sqlite {
         &self.line.connection
     }
 }
 
 impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Sqlite {
         &mut self.line.connection
     }
 }
 
 impl Write {
     /// Begins a transaction; a connection that can't is replaced once.
-    async fn begin(&mut self) -> Result<()> {
-        if self.line.begin().await.is_err() {
-            self.line.connection = connect(&self.shared.options).await?;
-            self.line.begin().await?;
+    fn begin(&mut self) -> Result<()> {
+        if self.line.begin().is_err() {
+            self.line.connection = Sqlite::open(&self.shared.path)?;
+            self.line.begin()?;
         }
         Ok(())
     }
 
     /// Returns when the change is on the disk, or could not be brought there: then nothing of it is.
-    pub async fn commit(self) -> Result<()> {
-        finished(tokio::spawn(self.finish())).await
-    }
-
-    async fn finish(mut self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
         self.settled = true;
-        let others = self.shared.waiting.load(Ordering::SeqCst);
-        if others > 0 && self.line.members.len() + 1 < MEMBERS && self.line.since.elapsed() < OPEN {
-            let (member, mut outcome) = oneshot::channel();
-            self.line.members.push(member);
-            let shared = Arc::clone(&self.shared);
+        let (member, outcome) = oneshot::channel();
+        self.line.members.push(member);
+        let is_last = self.shared.waiting.load(Ordering::SeqCst) == 0;
+        if is_last || self.line.members.len() >= MEMBERS || self.line.since.elapsed() >= OPEN {
+            // It waits for the disk; and it goes on if the caller is dropped.
+            tokio::task::spawn_blocking(move || self.line.commit());
+        } else {
             drop(self);
-            // Whoever waited may end with its runtime, and then nobody is left to commit but this one.
-            loop {
-                match tokio::time::timeout(LEFT_ALONE, &mut outcome).await {
-                    Ok(settled) => return settled.unwrap_or(Err(StoreError::Aborted)),
-                    Err(_) => {
-                        let mut line = shared.line.lock().await;
-                        line.settle().await;
-                        line.commit().await;
-                    }
-                }
-            }
         }
-        let (leader, outcome) = oneshot::channel();
-        self.line.members.push(leader);
-        self.line.commit().await;
-        drop(self);
         outcome.await.unwrap_or(Err(StoreError::Aborted))
     }
 }
@@ -219,65 +195,55 @@ impl Drop for Write {
             self.line.abandoned = true;
         }
         let is_clean = !self.line.abandoned && self.line.members.is_empty();
-        if is_clean || self.shared.waiting.load(Ordering::SeqCst) > 0 {
-            // Whoever waits goes on from here.
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let shared = Arc::clone(&self.shared);
-            runtime.spawn(async move {
-                let mut line = shared.line.lock().await;
-                line.settle().await;
-                if shared.waiting.load(Ordering::SeqCst) == 0 {
-                    line.commit().await;
-                }
-            });
+        // Whoever waits goes on from here.
+        if !is_clean && self.shared.waiting.load(Ordering::SeqCst) == 0 {
+            finish(&self.shared);
         }
     }
 }
 
 impl Line {
-    async fn begin(&mut self) -> sqlx::Result<()> {
-        self.connection.execute("BEGIN IMMEDIATE").await?;
+    fn begin(&mut self) -> sqlx::Result<()> {
+        self.connection.batch("BEGIN IMMEDIATE")?;
         self.stage = Stage::First;
         self.since = Instant::now();
         Ok(())
     }
 
     /// Sets a savepoint behind the work that is in the transaction.
-    async fn save(&mut self) -> sqlx::Result<()> {
+    fn save(&mut self) -> sqlx::Result<()> {
         let sql = match self.stage {
             // Released first, so that there is never more than one: SQLite keeps a list of changed pages for each.
             Stage::Saved => "RELEASE member; SAVEPOINT member",
             Stage::First | Stage::Idle => "SAVEPOINT member",
         };
-        self.connection.execute(sql).await?;
+        self.connection.batch(sql)?;
         self.stage = Stage::Saved;
         Ok(())
     }
 
     /// Takes back what was given up.
-    async fn settle(&mut self) {
+    fn settle(&mut self) {
         if !std::mem::take(&mut self.abandoned) {
             return;
         }
         match self.stage {
             Stage::Idle => {}
-            Stage::First => self.lose().await,
+            Stage::First => self.lose(),
             Stage::Saved => {
-                if self.connection.execute("ROLLBACK TO member").await.is_err() {
-                    self.lose().await;
+                if self.connection.batch("ROLLBACK TO member").is_err() {
+                    self.lose();
                 }
             }
         }
     }
 
     /// Writes the group to the disk and tells its members.
-    async fn commit(&mut self) {
+    fn commit(&mut self) {
         if self.stage == Stage::Idle {
             return;
         }
-        match self.connection.execute("COMMIT").await {
+        match self.connection.batch("COMMIT") {
             Ok(_) => {
                 self.stage = Stage::Idle;
                 for member in self.members.drain(..) {
@@ -289,7 +255,7 @@ impl Line {
                 let reason = StoreError::from(error);
                 tracing::error!(error = %reason, members = self.members.len(), "changes could not be written");
                 let members = std::mem::take(&mut self.members);
-                self.lose().await;
+                self.lose();
                 let is_full = matches!(reason, StoreError::Full);
                 let mut reason = Some(reason);
                 // The one that committed stands last and gets the database's own words.
@@ -303,9 +269,9 @@ impl Line {
     }
 
     /// Ends a transaction of which nothing may stay; members that are still in it fail.
-    async fn lose(&mut self) {
+    fn lose(&mut self) {
         // It fails where SQLite has ended the transaction by itself, which is what is wanted.
-        let _ = self.connection.execute("ROLLBACK").await;
+        let _ = self.connection.batch("ROLLBACK");
         self.stage = Stage::Idle;
         for member in self.members.drain(..) {
             let _ = member.send(Err(StoreError::Aborted));
@@ -316,17 +282,13 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-    use std::str::FromStr;
-
-    fn options(dir: &Path) -> AnyConnectOptions {
-        sqlx::any::install_default_drivers();
-        AnyConnectOptions::from_str(&format!("sqlite://{}/test.db?mode=rwc", dir.display())).unwrap()
-    }
+    use sqlx::Executor;
+    use tokio::task::JoinHandle;
 
     async fn site() -> (tempfile::TempDir, Writer) {
         let dir = tempfile::tempdir().unwrap();
-        let writer = Writer::open(options(dir.path()), &Migrator::with_migrations(Vec::new())).await.unwrap();
+        std::fs::write(dir.path().join("test.db"), "").unwrap();
+        let writer = Writer::open(&dir.path().join("test.db")).unwrap();
         let mut tables = writer.write().await.unwrap();
         tables
             .execute("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
@@ -346,7 +308,7 @@ mod tests {
         for name in ["test.db", "test.db-wal"] {
             std::fs::copy(dir.join(name), copy.path().join(name)).unwrap();
         }
-        let mut connection = connect(&options(copy.path())).await.unwrap();
+        let mut connection = Sqlite::open(&copy.path().join("test.db")).unwrap();
         let numbers = sqlx::query_scalar("SELECT x FROM a ORDER BY x");
         numbers.fetch_all(&mut connection).await.unwrap()
     }

@@ -98,24 +98,58 @@ async fn whoever_lost_a_claim_cannot_write() {
 }
 
 #[tokio::test]
-async fn due_nodes_are_found_soonest_first_and_held_ones_are_not() {
+async fn due_nodes_are_claimed_soonest_first_and_held_ones_are_not() {
     let (_dir, store) = site().await;
     let now = Timestamp::now();
     let at = |seconds: i64| now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-    let mut ids = Vec::new();
+    let mut nodes = Vec::new();
     for (name, due) in [("late", Some(60)), ("second", Some(-1)), ("first", Some(-2)), ("never", None)] {
         let mut node = node(name);
         node.due = due.map(at);
+        node.driver_info.insert("ipmi_password".into(), "calvin".into());
         store.create_node(&node, &[]).await.unwrap();
-        ids.push(node.uuid);
+        nodes.push(node);
     }
-    let (due, next) = store.due_nodes(now, 10).await.unwrap();
-    assert_eq!(due, [ids[2], ids[1]]);
-    assert_eq!(next.map(|next| next.as_microsecond()), Some(at(60).as_microsecond()));
-    store.claim(ids[2], "here", now, LEASE).await.unwrap();
-    assert_eq!(store.due_nodes(now, 10).await.unwrap().0, [ids[1]]);
-    assert_eq!(store.release_all().await.unwrap(), 1);
-    assert_eq!(store.due_nodes(now, 10).await.unwrap().0.len(), 2);
+    let next = async || store.next_due(now).await.unwrap().map(|due| due.as_microsecond());
+    assert_eq!(next().await, Some(at(-2).as_microsecond()));
+    let claimed = store.claim_due("here", now, LEASE, 1).await.unwrap();
+    let [(claim, Ok(first))] = claimed.as_slice() else { panic!("{claimed:?}") };
+    assert_eq!((claim.node, claim.holder.as_str(), first), (nodes[2].uuid, "here", &nodes[2]));
+    assert_eq!(next().await, Some(at(-1).as_microsecond()));
+    let claimed = store.claim_due("here", now, LEASE, 10).await.unwrap();
+    assert_eq!(claimed.iter().map(|(claim, _)| claim.node).collect::<Vec<_>>(), [nodes[1].uuid]);
+    assert_eq!(next().await, Some(at(60).as_microsecond()));
+    assert!(store.claim_due("here", now, LEASE, 10).await.unwrap().is_empty());
+    assert_eq!(store.release_all().await.unwrap(), 2);
+    let claimed = store.claim_due("here", now, LEASE, 10).await.unwrap();
+    assert_eq!(
+        claimed.iter().map(|(claim, _)| claim.node).collect::<Vec<_>>(),
+        [nodes[2].uuid, nodes[1].uuid]
+    );
+}
+
+#[tokio::test]
+async fn a_claim_may_end_with_the_last_change_made_under_it() {
+    let (_dir, store) = site().await;
+    let node = node("m1");
+    store.create_node(&node, &[]).await.unwrap();
+    let now = Timestamp::now();
+    for description in [Some("changed"), None] {
+        let claim = store.claim(node.uuid, "a", now, LEASE).await.unwrap();
+        store
+            .edit_node(node.uuid, Guard::Held(&claim), now, |edit| {
+                if let Some(text) = description {
+                    edit.node.description = Some(text.into());
+                }
+                edit.release = true;
+                Ok::<_, StoreError>(())
+            })
+            .await
+            .unwrap();
+        let row = store.node("m1").await.unwrap();
+        assert_eq!((row.reservation, row.node.description.as_deref()), (None, Some("changed")));
+        assert!(matches!(store.renew(&claim, now, LEASE).await, Err(StoreError::ClaimLost { .. })));
+    }
 }
 
 #[tokio::test]

@@ -2,18 +2,17 @@
 
 use super::allocations::{check_name, name_in, shown};
 use super::fields::Chosen;
-use super::schema::{
-    ARRAY, BAG, NULL, Property, STRING, TEXT, check, check_keys, limited, property, refusal,
-};
+use super::query_schema::{self, Form};
+use super::schema::{BAG, LIST, Property, STRING, TEXT, check, check_keys, limited, property, refusal};
 use super::traits::check_trait;
-use crate::args::{is_logical_name, object, parse_uuid, uuid};
+use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::ALLOCATION_WISHES;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
-use crate::wording::{display, repr_text};
+use crate::wording::display;
 use axum::http::StatusCode;
 use model::allocation::Allocation;
 use model::node::Node;
@@ -33,12 +32,12 @@ pub const ROUTES: &[Route] =
 const TEXTS: Property = property("", STRING);
 
 const PROPERTIES: &[Property] = &[
-    limited("candidate_nodes", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    limited("candidate_nodes", LIST, 0, ALLOCATION_WISHES).items(&TEXTS),
     property("extra", BAG),
     property("name", TEXT),
     property("owner", TEXT).since(v::ALLOCATION_OWNER),
     limited("resource_class", TEXT, 0, 80),
-    limited("traits", ARRAY.or(NULL), 0, ALLOCATION_WISHES).items(&TEXTS),
+    limited("traits", LIST, 0, ALLOCATION_WISHES).items(&TEXTS),
     property("uuid", TEXT),
     property("node", TEXT).since(v::ALLOCATION_BACKFILL),
 ];
@@ -105,16 +104,7 @@ fn texts<'a>(body: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'
 }
 
 fn check_ident(ident: &str) -> Result<(), ApiError> {
-    if parse_uuid(ident).is_some() || is_logical_name(ident) {
-        return Ok(());
-    }
-    let ident = repr_text(ident);
-    Err(refusal(
-        "",
-        &format!(
-            "{ident} is not valid under any of the given schemas. Possible root cause: {ident} is not a 'uuid'"
-        ),
-    ))
+    query_schema::fault(ident, Form::UuidOrName).map_or(Ok(()), |fault| Err(refusal("", &fault)))
 }
 
 /// The nodes of these names and UUIDs, in their order.

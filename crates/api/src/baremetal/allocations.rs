@@ -2,7 +2,8 @@
 
 use super::fields::{Chosen, Field, Page, maybe_time, time};
 use super::patch::{self, Kind, Operation};
-use super::records;
+use super::query_schema::{self, Form};
+use super::records::{self, Listing};
 use super::schema::{BAG, Property, TEXT, check, property};
 use crate::args::is_logical_name;
 use crate::call::{Call, Reply};
@@ -10,7 +11,7 @@ use crate::error::ApiError;
 use crate::handler;
 use crate::route::Verb::{Delete, Get, Patch};
 use crate::route::{Route, Takes};
-use crate::wording::{display, repr_text};
+use crate::wording::display;
 use axum::http::StatusCode;
 use model::allocation::Allocation;
 use model::version as v;
@@ -105,13 +106,15 @@ fn chosen(call: &Call) -> Result<Chosen, ApiError> {
 }
 
 fn unknown_field(name: &str) -> String {
-    let known: Vec<String> = FIELDS.iter().map(|(name, _)| repr_text(name)).collect();
-    format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
+    query_schema::unknown_field(name, FIELDS)
 }
 
 /// The allocation that the path names.
 async fn find(call: &Call) -> Result<Allocation, ApiError> {
-    records::find(call, "allocation", "Expected a logical name or UUID but received").await
+    records::find(call, "allocation", |ident| {
+        format!("Expected a logical name or UUID but received {ident}.")
+    })
+    .await
 }
 
 /// The allocation of the node that the path names.
@@ -125,6 +128,10 @@ async fn find_of_node(call: &Call, node: Uuid) -> Result<Allocation, ApiError> {
 /// `GET /v1/allocations`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let args = &call.query;
+    query_schema::check(
+        args,
+        &[("sort_dir", Form::Direction), ("marker", Form::Uuid), ("node", Form::UuidOrName)],
+    )?;
     let owner = args.text("owner")?;
     if owner.is_some() && !call.version.has(v::ALLOCATION_OWNER) {
         return Err(ApiError::not_acceptable());
@@ -143,7 +150,8 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
             query = query.and(column, value);
         }
     }
-    records::page(&call, "allocations", &page, &query, &chosen, &[], shown).await
+    let listing = Listing { collection: "allocations", url: "allocations", chosen: &chosen, repeated: &[] };
+    listing.answer(&call, &page, &query, shown).await
 }
 
 /// `GET /v1/allocations/{allocation}`

@@ -1,10 +1,11 @@
 //! `/v1/chassis`, and the nodes of one chassis.
 
 use super::fields::{Chosen, Field, Page, maybe_time, time};
+use super::node_list;
+use super::patch::{self, Operation};
 use super::query_schema::{self, Form};
 use super::records::{self, Listing, own_uuid};
 use super::schema::{BAG, Property, TEXT, check, limited, property};
-use super::{node_list, patch};
 use crate::args::{object, parse_uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -13,6 +14,7 @@ use crate::route::Verb::{Delete, Get, Patch, Post};
 use crate::route::{Route, Takes};
 use crate::wording::display;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use model::chassis::Chassis;
 use model::version as v;
 use serde_json::{Map, Value, json};
@@ -151,23 +153,29 @@ fn apply(chassis: &mut Chassis, body: &Map<String, Value>) {
 pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let operations = patch::read(call.json()?, call.version)?;
     patch::only(&operations, PATCHABLE)?;
-    let before = find(&call).await?;
+    let chassis = find(&call).await?.uuid;
+    let now = call.now();
+    let after = call.state.store.edit(chassis, |chassis| change(chassis, &operations, now)).await?;
+    Reply::json(&shown(&call, &after, &Chosen::All))
+}
+
+/// Changes a chassis as it is stored now.
+fn change(chassis: &mut Chassis, operations: &[Operation], now: Timestamp) -> Result<(), ApiError> {
+    let before = chassis.clone();
     let mut document = Map::new();
     document.insert("uuid".to_owned(), json!(before.uuid));
     document.insert("description".to_owned(), json!(before.description));
     document.insert("extra".to_owned(), json!(before.extra));
-    patch::apply(&mut document, &operations)?;
+    patch::apply(&mut document, operations)?;
     check("patch", &document, PROPERTIES, &[])?;
     if document.get("uuid").and_then(Value::as_str).and_then(parse_uuid) != Some(before.uuid) {
         return Err(ApiError::invalid("Cannot overwrite UUID for an existing Chassis."));
     }
-    let mut after = before.clone();
-    apply(&mut after, &document);
-    if after != before {
-        after.updated_at = Some(call.now());
-        call.state.store.update(&after).await?;
+    apply(chassis, &document);
+    if *chassis != before {
+        chassis.updated_at = Some(now);
     }
-    Reply::json(&shown(&call, &after, &Chosen::All))
+    Ok(())
 }
 
 /// `DELETE /v1/chassis/{chassis}`: only while no node is in it.

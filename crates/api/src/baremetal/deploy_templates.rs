@@ -1,8 +1,9 @@
 //! `/v1/deploy_templates`
 
-use super::fields::{Chosen, Field, Masked, Page, maybe_time, time, unknown_field};
+use super::fields::{self, Chosen, Field, Masked, Page, maybe_time, time};
 use super::patch::{self, Operation};
-use super::records;
+use super::query_schema::{self, Form};
+use super::records::{self, Listing};
 use super::schema::{ARRAY, BAG, Property, STRING, TEXT, check, limited, property};
 use super::steps::{DEPLOY_STEP, keep_masked_args, read_steps};
 use super::traits::check_trait;
@@ -75,6 +76,14 @@ const FIELDS: &[Field] = &[
 ];
 const DEFAULT: &[&str] = &["uuid", "name"];
 
+/// Ironic's schema knows a description that its templates then don't have.
+fn unknown_field(name: &str) -> String {
+    if name == "description" {
+        return fields::unknown_field(name);
+    }
+    query_schema::unknown_field(name, &[FIELDS, &[("description", v::BASE)]].concat())
+}
+
 fn shown(call: &Call, template: &DeployTemplate, chosen: &Chosen) -> Map<String, Value> {
     let path = format!("deploy_templates/{}", template.uuid);
     records::fields(call, FIELDS, chosen, &path, |name| match name {
@@ -93,15 +102,23 @@ fn step(step: &Step) -> Value {
 
 /// The template that the path names.
 async fn find(call: &Call) -> Result<DeployTemplate, ApiError> {
-    records::find(call, "template", "Expected UUID or name for template_ident:").await
+    records::find(call, "template", |ident| format!("Expected UUID or name for template_ident: {ident}"))
+        .await
 }
 
 /// `GET /v1/deploy_templates`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    query_schema::check(&call.query, &[("sort_dir", Form::Direction)])?;
     let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_field)?;
     let page = Page::read(&call, &call.query, FIELDS, DeployTemplate::SORT_COLUMNS)?;
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
-    records::page(&call, "deploy_templates", &page, &page.query(), &chosen, detail.as_slice(), shown).await
+    let listing = Listing {
+        collection: "deploy_templates",
+        url: "deploy_templates",
+        chosen: &chosen,
+        repeated: detail.as_slice(),
+    };
+    listing.answer(&call, &page, &page.query(), shown).await
 }
 
 /// `GET /v1/deploy_templates/{template}`

@@ -1,14 +1,14 @@
 //! `POST /v1/events`: what the network service tells. Nothing depends on it; a port's events are written into its node's log.
 
+use super::query_schema::{self, Form};
 use super::schema::{ARRAY, OBJECT, Property, STRING, TEXT, check, limited, property, refusal};
-use crate::args::{normal_mac, object, parse_uuid};
+use crate::args::{normal_mac, object};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::EXTERNAL_EVENTS;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
-use crate::wording::repr;
 use axum::http::StatusCode;
 use model::event::{EventKind, LogEvent};
 use model::version as v;
@@ -46,16 +46,15 @@ pub async fn receive(call: Call) -> Result<Reply, ApiError> {
     check("", &body, PROPERTIES, &["events"])?;
     let events = body["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     for event in events {
-        for (key, format, fits) in [
-            ("port_id", "uuid", is_uuid as fn(&str) -> bool),
-            ("device_id", "uuid", is_uuid),
-            ("binding:host_id", "uuid", is_uuid),
-            ("mac_address", "mac-address", is_mac),
+        for (key, form) in [
+            ("port_id", Form::Uuid),
+            ("device_id", Form::Uuid),
+            ("binding:host_id", Form::Uuid),
+            ("mac_address", Form::Mac),
         ] {
-            if let Some(Value::String(text)) = event.get(key)
-                && !fits(text)
-            {
-                return Err(refusal("", &format!("{} is not a '{format}'", repr(&event[key]))));
+            let text = event.get(key).and_then(Value::as_str);
+            if let Some(fault) = text.and_then(|text| query_schema::fault(text, form)) {
+                return Err(refusal("", &fault));
             }
         }
     }
@@ -63,14 +62,6 @@ pub async fn receive(call: Call) -> Result<Reply, ApiError> {
         record(&call, event).await?;
     }
     Ok(Reply::empty())
-}
-
-fn is_uuid(text: &str) -> bool {
-    parse_uuid(text).is_some()
-}
-
-fn is_mac(text: &str) -> bool {
-    normal_mac(text).is_some()
 }
 
 /// Writes an event into the log of the node that has the port's MAC address; a stranger's is forgotten.

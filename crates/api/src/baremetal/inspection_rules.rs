@@ -2,9 +2,10 @@
 
 use super::fields::{Chosen, Field, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation as Change};
-use super::records;
+use super::query_schema::{self, Form};
+use super::records::{self, Listing};
 use super::schema::{
-    ARRAY, BOOLEAN, INTEGER, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
+    ARRAY, BOOLEAN, INTEGER, LIST, NULL, OBJECT, Property, TEXT, check, limited, property, refusal,
 };
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -54,7 +55,8 @@ pub const ROUTES: &[Route] = &[
 
 const PROPERTIES: &[Property] = &[
     limited("actions", ARRAY, 1, RULE_OPERATIONS).items(&property("", OBJECT)),
-    limited("conditions", ARRAY, 0, RULE_OPERATIONS).items(&property("", OBJECT)),
+    // `openstack baremetal inspection rule create` sends null where it was given none.
+    limited("conditions", LIST, 0, RULE_OPERATIONS).items(&property("", OBJECT)),
     limited("description", TEXT, 0, 255),
     limited("phase", TEXT, 0, 16),
     property("priority", INTEGER).range(0, i64::MAX),
@@ -121,6 +123,7 @@ async fn find(call: &Call) -> Result<InspectionRule, ApiError> {
 
 /// `GET /v1/inspection_rules`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
+    query_schema::check(&call.query, &[("sort_dir", Form::Direction)])?;
     let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_field)?;
     let page = Page::read(&call, &call.query, FIELDS, InspectionRule::SORT_COLUMNS)?;
     let mut query = page.query();
@@ -128,7 +131,13 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
         query = query.and("phase", phase);
     }
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
-    records::page(&call, "inspection_rules", &page, &query, &chosen, detail.as_slice(), shown).await
+    let listing = Listing {
+        collection: "inspection_rules",
+        url: "inspection_rules",
+        chosen: &chosen,
+        repeated: detail.as_slice(),
+    };
+    listing.answer(&call, &page, &query, shown).await
 }
 
 /// `GET /v1/inspection_rules/{rule}`
@@ -251,10 +260,11 @@ fn change(
     operations: &[Change],
     body: &Value,
 ) -> Result<(), ApiError> {
-    let mut document = document(rule);
-    patch::apply(&mut document, operations)?;
     let before = rule.clone();
-    read("patch", &document, rule)?;
+    let mut document = document(rule);
+    let read = patch::apply(&mut document, operations).and_then(|()| read("patch", &document, rule));
+    // Refusals quote what they refuse, and what is next to it.
+    read.map_err(|error| if before.sensitive { unquoted() } else { error })?;
     if operations.iter().any(|operation| operation.is_of("phase") && operation.kind == Kind::Remove) {
         rule.phase = Some(PHASE.to_owned());
     }
@@ -269,6 +279,12 @@ fn change(
         rule.updated_at = Some(call.now());
     }
     Ok(())
+}
+
+fn unquoted() -> ApiError {
+    ApiError::invalid(
+        "The patch can't be applied, or leaves no valid rule. The rule is sensitive, so its parts are not quoted here.",
+    )
 }
 
 /// What a patch may change, in the form in which it is sent.

@@ -59,9 +59,10 @@ mod volume_connectors;
 mod volume_targets;
 
 use crate::route::{Route, Table};
+use std::sync::LazyLock;
 
 /// Every route that is served.
-pub const TABLE: Table = Table(ROUTES);
+pub static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ROUTES));
 
 /// The lists of all resources.
 const ROUTES: &[&[Route]] = &[

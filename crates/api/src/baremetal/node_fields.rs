@@ -10,7 +10,8 @@ use model::version::{self as v, Microversion};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use store::NodeRow;
+use store::listed::Carried;
+use store::{ListedNode, NodeRow};
 
 /// Fields that `fields=` may name, and the microversion of each.
 pub const FIELDS: &[Field] = &[
@@ -115,6 +116,8 @@ pub struct Context<'a> {
 pub struct NodeView<'a> {
     /// The node; whether its secrets are masked already doesn't matter.
     pub node: &'a Node,
+    /// What of it was not read because it is written as it is, secrets as masks.
+    pub carried: Option<&'a Carried>,
     /// Who holds it.
     pub reservation: Option<&'a str>,
     /// The rest.
@@ -124,7 +127,17 @@ pub struct NodeView<'a> {
 impl<'a> NodeView<'a> {
     /// A view of a row.
     pub fn of(row: &'a NodeRow, context: &'a Context<'a>) -> Self {
-        Self { node: &row.node, reservation: row.reservation.as_deref(), context }
+        Self { node: &row.node, carried: None, reservation: row.reservation.as_deref(), context }
+    }
+
+    /// A view of a row of a list.
+    pub fn of_listed(row: &'a ListedNode, context: &'a Context<'a>) -> Self {
+        Self {
+            node: &row.node,
+            carried: Some(&row.carried),
+            reservation: row.reservation.as_deref(),
+            context,
+        }
     }
 }
 
@@ -159,6 +172,9 @@ impl NodeView<'_> {
     /// Writes one field.
     fn field<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         let node = self.node;
+        if let Some(raw) = self.carried.and_then(|carried| carried.get(name)) {
+            return map.serialize_entry(name, raw);
+        }
         match name {
             "uuid" => map.serialize_entry(name, &node.uuid),
             "automated_clean" => map.serialize_entry(name, &node.automated_clean),
@@ -269,7 +285,7 @@ mod tests {
 
     fn view(node: &Node, version: Microversion) -> Value {
         let context = Context { version, chosen: &Chosen::All, base_url: "http://h", conductor: "seed" };
-        json!(NodeView { node, reservation: None, context: &context })
+        json!(NodeView { node, carried: None, reservation: None, context: &context })
     }
 
     #[test]

@@ -15,7 +15,7 @@ use model::state::ProvisionState;
 use model::version::{self as v, Microversion};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
-use store::{NodeQuery, NodeRow};
+use store::{ListedNode, NodeQuery};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
@@ -105,7 +105,7 @@ async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Re
     let rows = if no_shard || args.text("conductor")?.is_some_and(|host| host != conductor) {
         Vec::new()
     } else {
-        call.state.store.nodes(&query).await?
+        call.state.store.listed_nodes(&query).await?
     };
     let mut repeated = Vec::new();
     for name in ["associated", "maintenance", "retired"] {
@@ -126,7 +126,7 @@ async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Re
 }
 
 struct NodeList<'a> {
-    rows: &'a [NodeRow],
+    rows: &'a [ListedNode],
     context: &'a Context<'a>,
     next: Option<String>,
 }
@@ -137,7 +137,7 @@ impl Serialize for Rows<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(Some(self.0.rows.len()))?;
         for row in self.0.rows {
-            seq.serialize_element(&NodeView::of(row, self.0.context))?;
+            seq.serialize_element(&NodeView::of_listed(row, self.0.context))?;
         }
         seq.end()
     }

@@ -46,7 +46,7 @@ pub fn whole(call: &Call, node: &Node) -> Result<Reply, ApiError> {
         base_url: &call.base_url,
         conductor: call.state.conductor.hostname(),
     };
-    Reply::json(&NodeView { node, reservation: None, context: &context })
+    Reply::json(&NodeView { node, carried: None, reservation: None, context: &context })
 }
 
 /// `DELETE /v1/nodes/{node}`

@@ -61,14 +61,8 @@ pub fn read(body: Value, version: Microversion) -> Result<Vec<Operation>, ApiErr
 /// Reads and checks the body of a PATCH that may change these attributes only.
 pub fn read_for(body: Value, version: Microversion, patchable: &[&str]) -> Result<Vec<Operation>, ApiError> {
     let operations = read(body, version)?;
-    match operations.iter().find(|operation| !patchable.contains(&operation.root())) {
-        None => Ok(operations),
-        Some(other) => Err(ApiError::invalid(format!(
-            "Cannot patch {}. Only the following can be updated: {}",
-            other.path,
-            patchable.join(", ")
-        ))),
-    }
+    only(&operations, patchable)?;
+    Ok(operations)
 }
 
 fn operation(item: Value, version: Microversion) -> Result<Operation, String> {

@@ -46,17 +46,19 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
-/// Begins the refusal of what names no port group.
-const EXPECTED: &str = "Expected UUID or name for portgroup:";
+/// Refuses what can't name a port group.
+fn neither(ident: &str) -> String {
+    format!("Expected UUID or name for portgroup: {ident}")
+}
 
 /// A port group by UUID or name.
 pub async fn find(call: &Call, ident: &str) -> Result<Portgroup, ApiError> {
-    records::find_by(call, ident, EXPECTED).await
+    records::find_by(call, ident, neither).await
 }
 
 /// The port group that the path names.
 pub async fn named(call: &Call) -> Result<Portgroup, ApiError> {
-    records::find(call, "portgroup", EXPECTED).await
+    records::find(call, "portgroup", neither).await
 }
 
 /// May a port group be called so? A UUID would hide the group behind another one.

@@ -43,7 +43,7 @@ pub const ROUTES: &[Route] = &[
 
 /// The port that the path names: by UUID or name. As in Ironic, clients that don't see names may use them.
 async fn find(call: &Call) -> Result<Port, ApiError> {
-    records::find(call, "port", "Expected UUID or name for port_ident:").await
+    records::find(call, "port", |ident| format!("Expected UUID or name for port_ident: {ident}")).await
 }
 
 /// `GET /v1/ports/{port}`

@@ -1,9 +1,10 @@
 //! Arguments that Ironic's newer routes hold against a JSON schema: the same rules as elsewhere, refused in the schema's words.
 
 use super::fields::Field;
+use super::schema::refusal;
 use crate::args::{Args, is_logical_name, normal_mac, parse_uuid};
 use crate::error::ApiError;
-use crate::wording::{repr, repr_text};
+use crate::wording::repr_text;
 use serde_json::Value;
 
 /// What an argument must be.
@@ -22,24 +23,29 @@ pub enum Form {
 /// Checks the arguments that are given. A list, or anything but a text, is left to whoever reads it.
 pub fn check(args: &Args, forms: &[(&str, Form)]) -> Result<(), ApiError> {
     for (name, form) in forms {
-        let Some(value @ Value::String(text)) = args.value(name) else { continue };
-        let shown = || repr(value);
-        let refusal = match form {
-            Form::Uuid if parse_uuid(text).is_none() => format!("{} is not a 'uuid'", shown()),
-            Form::UuidOrName if parse_uuid(text).is_none() && !is_logical_name(text) => format!(
-                "{} is not valid under any of the given schemas. Possible root cause: {} is not a 'uuid'",
-                shown(),
-                shown()
-            ),
-            Form::Mac if normal_mac(text).is_none() => format!("{} is not a 'mac-address'", shown()),
-            Form::Direction if !matches!(text.as_str(), "asc" | "desc") => {
-                format!("{} is not one of ['asc', 'desc']", shown())
-            }
-            _ => continue,
-        };
-        return Err(ApiError::invalid(format!("Schema error: {refusal}")));
+        if let Some(Value::String(text)) = args.value(name)
+            && let Some(fault) = fault(text, *form)
+        {
+            return Err(refusal("", &fault));
+        }
     }
     Ok(())
+}
+
+/// Why a text has not this form.
+pub fn fault(text: &str, form: Form) -> Option<String> {
+    let shown = repr_text(text);
+    match form {
+        Form::Uuid if parse_uuid(text).is_none() => Some(format!("{shown} is not a 'uuid'")),
+        Form::UuidOrName if parse_uuid(text).is_none() && !is_logical_name(text) => Some(format!(
+            "{shown} is not valid under any of the given schemas. Possible root cause: {shown} is not a 'uuid'"
+        )),
+        Form::Mac if normal_mac(text).is_none() => Some(format!("{shown} is not a 'mac-address'")),
+        Form::Direction if !matches!(text, "asc" | "desc") => {
+            Some(format!("{shown} is not one of ['asc', 'desc']"))
+        }
+        _ => None,
+    }
 }
 
 /// How an unknown name in `fields` is refused.

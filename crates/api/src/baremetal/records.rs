@@ -11,24 +11,27 @@ use serde_json::{Map, Value, json};
 use store::{Query, Record};
 use uuid::Uuid;
 
-/// The record that a path's `{parameter}` names, by UUID or by name. `expected` begins the refusal of what is neither.
-pub async fn find<R: Record>(call: &Call, parameter: &str, expected: &str) -> Result<R, ApiError> {
+/// How a resource refuses what is neither a UUID nor a name.
+pub type Neither = fn(&str) -> String;
+
+/// The record that a path's `{parameter}` names, by UUID or by name.
+pub async fn find<R: Record>(call: &Call, parameter: &str, neither: Neither) -> Result<R, ApiError> {
     let ident = call.parameter(parameter);
-    match find_by(call, ident, expected).await {
+    match find_by(call, ident, neither).await {
         Err(error) if error.status == StatusCode::NOT_FOUND && call.json_suffix => {
-            find_by(call, &format!("{ident}.json"), expected).await
+            find_by(call, &format!("{ident}.json"), neither).await
         }
         other => other,
     }
 }
 
 /// A record by UUID or by name.
-pub async fn find_by<R: Record>(call: &Call, ident: &str, expected: &str) -> Result<R, ApiError> {
+pub async fn find_by<R: Record>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
     if let Some(uuid) = parse_uuid(ident) {
         return Ok(call.state.store.get(&uuid.to_string()).await?);
     }
     if !is_logical_name(ident) {
-        return Err(ApiError::invalid(format!("{expected} {}", display(&Value::from(ident)))));
+        return Err(ApiError::invalid(neither(&display(&Value::from(ident)))));
     }
     Ok(call.state.store.get(ident).await?)
 }
@@ -68,19 +71,6 @@ impl Listing<'_> {
         }
         Reply::json(&body)
     }
-}
-
-/// One page of a collection that is found at its own name. `repeated` are arguments that the link to the next page repeats.
-pub async fn page<R: Record>(
-    call: &Call,
-    collection: &str,
-    page: &Page,
-    query: &Query,
-    chosen: &Chosen,
-    repeated: &[(&str, bool)],
-    shown: fn(&Call, &R, &Chosen) -> Map<String, Value>,
-) -> Result<Reply, ApiError> {
-    Listing { collection, url: collection, chosen, repeated }.answer(call, page, query, shown).await
 }
 
 /// The UUID that a body gives to a new record, or one of its own.

@@ -2,11 +2,11 @@
 
 use super::fields::{Chosen, Field, Masked, Page, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation};
-use super::records;
-use super::schema::{ARRAY, BAG, BOOLEAN, NULL, Property, STRING, TEXT, check, limited, property};
+use super::records::{self, Listing};
+use super::schema::{ARRAY, BAG, FLAG, Property, STRING, TEXT, check, check_keys, limited, property};
 use super::steps::{RUNBOOK_STEP, keep_masked_args, read_steps};
 use super::traits::check_trait;
-use crate::args::{is_logical_name, object, uuid};
+use crate::args::{boolean, is_logical_name, object, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -49,15 +49,14 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
-const SWITCH: crate::baremetal::schema::Types = BOOLEAN.or(NULL);
-
+/// `openstack baremetal runbook set --public true` sends a word, so words are taken where booleans are meant.
 const PROPERTIES: &[Property] = &[
     property("uuid", TEXT),
     limited("name", STRING, 1, 255).pattern(r"^[A-Za-z0-9\-._~]+$", is_logical_name),
     limited("steps", ARRAY, 1, STEPS).items(&RUNBOOK_STEP),
-    property("disable_ramdisk", SWITCH),
+    property("disable_ramdisk", FLAG),
     property("extra", BAG),
-    property("public", SWITCH),
+    property("public", FLAG),
     limited("owner", TEXT, 0, 255),
     limited("description", TEXT, 0, 255).since(v::RUNBOOK_TRAITS),
 ];
@@ -109,7 +108,7 @@ fn known(call: &Call) -> Vec<Field> {
 
 /// The runbook that the path names.
 pub async fn find(call: &Call) -> Result<Runbook, ApiError> {
-    records::find(call, "runbook", "Expected UUID or name for runbook_ident:").await
+    records::find(call, "runbook", |ident| format!("Expected UUID or name for runbook_ident: {ident}")).await
 }
 
 /// `GET /v1/runbooks`
@@ -120,7 +119,9 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     // Whose runbooks these are is a matter of who calls; an operator sees all of them.
     call.query.boolean("project")?;
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
-    records::page(&call, "runbooks", &page, &page.query(), &chosen, detail.as_slice(), shown).await
+    let listing =
+        Listing { collection: "runbooks", url: "runbooks", chosen: &chosen, repeated: detail.as_slice() };
+    listing.answer(&call, &page, &page.query(), shown).await
 }
 
 /// `GET /v1/runbooks/{runbook}`
@@ -136,7 +137,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     if !call.version.has(v::RUNBOOK_TRAITS) {
         let older: Vec<&str> =
             PROPERTIES.iter().map(|property| property.name).filter(|name| *name != "description").collect();
-        super::schema::check_keys("runbook", &body, &older)?;
+        check_keys("runbook", &body, &older)?;
     }
     let read = read("runbook", &body)?;
     if !call.version.has(v::RUNBOOK_TRAITS) {
@@ -189,14 +190,17 @@ impl Read {
 fn read(what: &str, body: &Map<String, Value>) -> Result<Read, ApiError> {
     check(what, body, PROPERTIES, REQUIRED)?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-    let flag = |key: &str| body.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let flag = |key: &str| match body.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => boolean(key, value),
+    };
     let steps = read_steps(&body["steps"], &RUNBOOK_STEP)?;
     Ok(Read {
         name: text("name").unwrap_or_default(),
         description: text("description"),
         steps: steps.into_iter().map(|(step, order)| RunbookStep { step, order }).collect(),
-        disable_ramdisk: flag("disable_ramdisk"),
-        public: flag("public"),
+        disable_ramdisk: flag("disable_ramdisk")?,
+        public: flag("public")?,
         owner: text("owner"),
         extra: body.get("extra").and_then(Value::as_object).cloned().unwrap_or_default(),
     })
@@ -225,7 +229,11 @@ fn change(
     let set = |root: &'static str| {
         operations.iter().filter(move |operation| operation.is_of(root) && operation.kind != Kind::Remove)
     };
-    let public = set("public").next().map(|operation| operation.value == Some(Value::Bool(true)));
+    let public = match set("public").next().map(|operation| &operation.value) {
+        Some(Some(value)) if !value.is_null() => Some(boolean("public", value)?),
+        Some(_) => Some(false),
+        None => None,
+    };
     if set("owner").next().is_some() && public.unwrap_or(runbook.public) {
         return Err(ApiError::invalid(format!(
             "Couldn't apply patch '{}'. Reason: There cannot be an owner for a public runbook",

@@ -2,22 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod allocations;
 mod auth;
 mod bios;
 mod boot_mode;
 mod chassis;
 mod console;
+mod deploy_templates;
 mod drivers;
 mod firmware;
 mod history;
 mod hostile;
 mod indicators;
+mod inspection_rules;
 mod nodes;
 mod passthru;
 mod portgroups;
 mod ports;
 mod raid;
 mod ramdisk;
+mod runbooks;
+mod shards;
 mod site;
 mod states;
 mod verbs;

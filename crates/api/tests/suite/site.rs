@@ -22,6 +22,7 @@ pub struct Site {
     pub operator: Router,
     pub ramdisk: Router,
     pub store: Store,
+    /// Moves nothing until a test runs it.
     pub conductor: Conductor,
     _dir: tempfile::TempDir,
 }

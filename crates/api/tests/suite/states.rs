@@ -136,6 +136,7 @@ async fn boot_device_and_validation_answer() {
         site.get(&format!("{url}/supported")).await.is(200).json()["supported_boot_devices"],
         json!(["pxe"])
     );
+    assert_eq!(site.get(url).await.is(200).json(), json!({"boot_device": "pxe", "persistent": false}));
     site.call("PUT", url, Some(json!({"boot_device": "pxe", "persistent": "yes"}))).await.is(204);
     assert_eq!(site.get(url).await.is(200).json(), json!({"boot_device": "pxe", "persistent": true}));
     let refused = site.call("PUT", url, Some(json!({"boot_device": "foo"}))).await.is(400);

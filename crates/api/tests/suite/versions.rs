@@ -135,5 +135,4 @@ async fn drivers_are_hardware_types_and_old_clients_also_see_classic_names() {
     site.get("/v1/drivers/redfish").await.is(404);
     site.at(29, "GET", "/v1/drivers?detail=true", None).await.is(406);
     site.get("/v1/drivers?fields=name&detail=true").await.is(400);
-    assert_eq!(site.get("/v1/drivers?fields=foo").await.is(400).fault(), "Field(s) \"foo\" are not valid");
 }

@@ -28,6 +28,11 @@ impl Conductor {
         }
         let bmc = bmc_of(self, &node).map_err(RequestError::Invalid)?;
         let found = self.holding(uuid, bmc.boot_override()).await??;
+        if found.device == bmc::BootDevice::None && implementation(&node, InterfaceKind::Management) == "fake"
+        {
+            // Pretended hardware has nothing but a network to boot from.
+            return Ok(BootDevice { device: Some("pxe".to_owned()), persistent: Some(false) });
+        }
         let device = (found.device != bmc::BootDevice::None).then(|| found.device.to_string());
         let persistent = device.as_ref().map(|_| found.persistent);
         Ok(BootDevice { device, persistent })

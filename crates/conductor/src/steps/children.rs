@@ -61,13 +61,14 @@ async fn on_child(visit: &Visit<'_>, claim: &Claim, step: &Step) -> Result<(), F
     let conductor = visit.conductor;
     let started = visit.now();
     let node = conductor.store().node_with_secrets(claim.node).await?.node;
-    let mut child = Visit { conductor, claim, node };
+    let mut child = Visit::new(conductor, claim, node);
     let own = Step { execute_on_child_nodes: false, ..step.clone() };
     let progress = if own.is_reserved() {
         reserved::run(&mut child, &own).await
     } else {
         out_of_band::run(&mut child, &own).await
     };
+    child.flush().await?;
     match progress {
         Ok(Progress::Done) => {}
         Ok(Progress::Waiting | Progress::Held) => {

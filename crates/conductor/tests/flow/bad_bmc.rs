@@ -45,14 +45,14 @@ impl Chassis for Switch {
     }
 }
 
-struct Rack {
+pub struct Rack {
     sim: IpmiSim,
-    on: Arc<AtomicBool>,
+    pub on: Arc<AtomicBool>,
     stop: CancellationToken,
 }
 
 impl Rack {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let on = Arc::new(AtomicBool::new(false));
         let chassis = Arc::new(Switch { on: on.clone(), boots: watch::channel(0).0 });
         let here: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -67,7 +67,7 @@ impl Rack {
         Machine::start(Power::Switch(self.on.clone()), MAC, up)
     }
 
-    async fn enrol(&self, site: &Site, world: &World, password: &str) -> Uuid {
+    pub async fn enrol(&self, site: &Site, world: &World, password: &str) -> Uuid {
         let uuid = enrol(site, world.path()).await;
         self.configure(site, uuid, password).await;
         uuid

@@ -4,6 +4,7 @@
 
 mod allocations;
 mod bad_bmc;
+mod hardware;
 mod machine;
 mod site;
 mod verbs;

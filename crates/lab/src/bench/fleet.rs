@@ -9,7 +9,6 @@ pub(super) fn node(number: usize) -> Value {
         "name": name(number),
         "driver": "fake-hardware",
         "resource_class": "baremetal.large",
-        "description": format!("rack {rack}, unit {}, bought 2025", number % 40),
         "owner": "6f1c3b0a3a5e4b0c9b1d7e2f8a4c5d60",
         "driver_info": {
             "ipmi_address": format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255),
@@ -23,14 +22,12 @@ pub(super) fn node(number: usize) -> Value {
             "cpu_arch": "x86_64",
             "memory_mb": 524_288,
             "local_gb": 1786,
-            "vendor": "a vendor",
-            "capabilities": "boot_mode:uefi,secure_boot:false,cpu_vt:true,cpu_aes:true,cpu_txt:true",
+            "capabilities": "boot_mode:uefi,secure_boot:false",
             "root_device": {"serial": format!("S4EVNX0R{number:06}")},
         },
         "extra": {
             "asset_tag": format!("BM-{number:06}"),
-            "location": {"hall": "2", "row": rack / 20, "rack": rack, "unit": number % 40},
-            "switch": {"name": format!("tor-{rack}"), "port": format!("Ethernet1/{}", number % 48)},
+            "location": {"rack": rack, "unit": number % 40},
         },
     })
 }
@@ -42,5 +39,5 @@ pub(super) fn name(number: usize) -> String {
 
 /// The body that sets a node's traits.
 pub(super) fn traits() -> Value {
-    json!({"traits": ["HW_CPU_X86_AVX2", "HW_CPU_X86_VMX", "CUSTOM_NVME", "CUSTOM_100G", "CUSTOM_RACK_AWARE"]})
+    json!({"traits": ["HW_CPU_X86_AVX2", "HW_CPU_X86_VMX", "CUSTOM_NVME"]})
 }

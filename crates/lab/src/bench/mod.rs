@@ -48,15 +48,14 @@ pub struct Options {
     pub nodes: usize,
 }
 
-/// Measures the API; `progress` hears what is being done.
+/// Measures the API into a table; `progress` hears what is being done.
 ///
 /// # Errors
-/// When the server or a request fails; a missed bar is none.
-pub fn api(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Table> {
+/// When the server or a request fails; the table has what was measured until then. A missed bar is no error.
+pub fn api(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let failed = Error::io("creating a directory in", &options.directory);
     let dir = tempfile::tempdir_in(&options.directory).map_err(failed)?;
     let nodes = options.nodes.max(2 * SMALL);
-    let mut table = Table::default();
 
     progress("starting over an empty directory");
     let mut starts = Vec::new();
@@ -74,7 +73,7 @@ pub fn api(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Table> {
     register(&server, 0..SMALL)?;
     equip(&server, 0..SMALL)?;
     progress("reading");
-    single_requests(&server, &mut table)?;
+    single_requests(&server, table)?;
     let small = walk(&server, SMALL)?;
 
     progress("registering the rest");
@@ -111,7 +110,7 @@ pub fn api(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Table> {
     table.push("a full fake cycle", cpu, "ms CPU", Bar::None);
 
     progress("many writers");
-    writers(&server, &mut table)?;
+    writers(&server, table)?;
     pause(SETTLE);
     table.push("memory at the end (VmRSS)", server.memory_mib("VmRSS")?, "MiB", Bar::Below(60.0));
     table.push("memory, most (VmHWM)", server.memory_mib("VmHWM")?, "MiB", Bar::None);
@@ -123,7 +122,7 @@ pub fn api(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Table> {
         starts.push(milliseconds(Server::start(&options.billet, dir.path())?.started_in));
     }
     table.push(format!("cold start with {nodes} nodes"), median(&mut starts), "ms", Bar::None);
-    Ok(table)
+    Ok(())
 }
 
 /// Requests that one client makes one after the other.

@@ -1,0 +1,253 @@
+//! SQLite on the caller's own thread, behind sqlx's [`Executor`].
+//!
+//! sqlx gives each SQLite connection a thread and sends every statement to it. Here a statement takes a few microseconds, since what
+//! it touches is in memory, and the two changes of threads take several times as long; on a machine that is busy, each waits for its turn
+//! besides. So statements run where they are asked for; only what waits for the disk, a `COMMIT`, is sent away (see
+//! [`crate::writer`]). Statements, values and rows stay sqlx's `Any`, so that the same text serves another database through sqlx's own
+//! connections.
+
+use futures_util::future::{self, BoxFuture};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use rusqlite::ffi;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{OpenFlags, Row, Statement};
+use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::{Any, Either, Error, Execute, Executor, SqlStr};
+use sqlx_core::HashMap;
+use sqlx_core::any::{AnyColumn, AnyTypeInfoKind, AnyValue, AnyValueKind};
+use sqlx_core::ext::ustr::UStr;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 128;
+
+/// How a connection begins.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                       PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
+
+pub(crate) type Item = Result<Either<AnyQueryResult, AnyRow>, Error>;
+
+/// A connection to a SQLite database that exists.
+pub(crate) struct Sqlite {
+    connection: rusqlite::Connection,
+}
+
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+impl Sqlite {
+    /// Opens a connection.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
+        connection.execute_batch(PRAGMAS).map_err(error)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self { connection })
+    }
+
+    /// Runs statements that take and return nothing.
+    pub fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.connection.execute_batch(sql).map_err(error)
+    }
+
+    /// Runs one statement: its rows, at most `limit`, and behind them, where it came to its end, how many it changed.
+    pub fn run(
+        &self,
+        sql: &str,
+        arguments: Option<AnyArguments>,
+        limit: usize,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let Some(arguments) = arguments else {
+            // Text alone may be several statements.
+            self.batch(sql)?;
+            return Ok(vec![Either::Left(self.result())]);
+        };
+        let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
+        bind(&mut statement, arguments).map_err(error)?;
+        let names: Vec<UStr> = statement.column_names().into_iter().map(UStr::new).collect();
+        let places: HashMap<UStr, usize> = names.iter().cloned().zip(0..).collect();
+        let places = Arc::new(places);
+        let mut items = Vec::new();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(error)? {
+            items.push(Either::Right(any_row(row, &names, &places).map_err(error)?));
+            if items.len() == limit {
+                return Ok(items);
+            }
+        }
+        drop(rows);
+        items.push(Either::Left(self.result()));
+        Ok(items)
+    }
+
+    fn result(&self) -> AnyQueryResult {
+        AnyQueryResult { rows_affected: self.connection.changes(), last_insert_id: None }
+    }
+
+    /// As [`Executor::fetch_many`], at once.
+    pub fn many<'q>(&self, mut query: impl Execute<'q, Any>) -> Vec<Item> {
+        let items = query
+            .take_arguments()
+            .map_err(Error::Encode)
+            .and_then(|arguments| self.run(query.sql().as_str(), arguments, usize::MAX));
+        match items {
+            Ok(items) => items.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    }
+
+    /// As [`Executor::fetch_optional`], at once.
+    pub fn optional<'q>(&self, mut query: impl Execute<'q, Any>) -> Result<Option<AnyRow>, Error> {
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        let items = self.run(query.sql().as_str(), arguments, 1)?;
+        Ok(items.into_iter().find_map(Either::right))
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Sqlite {
+    type Database = Any;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Item>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        stream::iter(self.many(query)).boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        future::ready(self.optional(query)).boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        _sql: SqlStr,
+        _parameters: &'e [AnyTypeInfo],
+    ) -> BoxFuture<'e, Result<AnyStatement, Error>>
+    where
+        'c: 'e,
+    {
+        future::ready(Err(not_prepared())).boxed()
+    }
+}
+
+/// Statements are prepared and kept by their text; nobody prepares one ahead.
+pub(crate) fn not_prepared() -> Error {
+    Error::Configuration("statements are prepared when they are run".into())
+}
+
+/// Binds `$1`, `$2` …, which SQLite takes for names and numbers in the order in which it meets them.
+fn bind(statement: &mut Statement<'_>, arguments: AnyArguments) -> rusqlite::Result<()> {
+    for (number, value) in (1..).zip(arguments.values.0) {
+        if let Some(index) = statement.parameter_index(&format!("${number}"))? {
+            statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(borrowed(&value)))?;
+        }
+    }
+    Ok(())
+}
+
+fn borrowed(value: &AnyValueKind) -> ValueRef<'_> {
+    match value {
+        AnyValueKind::Bool(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::SmallInt(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::Integer(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::BigInt(value) => ValueRef::Integer(*value),
+        AnyValueKind::Real(value) => ValueRef::Real(f64::from(*value)),
+        AnyValueKind::Double(value) => ValueRef::Real(*value),
+        AnyValueKind::Text(value) => ValueRef::Text(value.as_bytes()),
+        AnyValueKind::TextSlice(value) => ValueRef::Text(value.as_bytes()),
+        AnyValueKind::Blob(value) => ValueRef::Blob(value),
+        // `Null`; the enum says that it may grow, and nothing here makes what it would grow by.
+        _ => ValueRef::Null,
+    }
+}
+
+fn any_row(row: &Row<'_>, names: &[UStr], places: &Arc<HashMap<UStr, usize>>) -> rusqlite::Result<AnyRow> {
+    let mut columns = Vec::with_capacity(names.len());
+    let mut values = Vec::with_capacity(names.len());
+    for (ordinal, name) in names.iter().enumerate() {
+        let (type_info, kind) = match row.get_ref(ordinal)? {
+            ValueRef::Null => (AnyTypeInfoKind::Null, AnyValueKind::Null(AnyTypeInfoKind::Null)),
+            ValueRef::Integer(value) => (AnyTypeInfoKind::BigInt, AnyValueKind::BigInt(value)),
+            ValueRef::Real(value) => (AnyTypeInfoKind::Double, AnyValueKind::Double(value)),
+            ValueRef::Text(text) => (
+                AnyTypeInfoKind::Text,
+                AnyValueKind::Text(Arc::new(String::from_utf8_lossy(text).into_owned())),
+            ),
+            ValueRef::Blob(bytes) => (AnyTypeInfoKind::Blob, AnyValueKind::Blob(Arc::new(bytes.to_vec()))),
+        };
+        columns.push(AnyColumn { ordinal, name: name.clone(), type_info: AnyTypeInfo { kind: type_info } });
+        values.push(AnyValue { kind });
+    }
+    Ok(AnyRow { column_names: Arc::clone(places), columns, values })
+}
+
+/// What SQLite said.
+#[derive(Debug)]
+struct SqliteError {
+    /// The extended result code.
+    code: i32,
+    message: String,
+}
+
+fn error(error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map(|sqlite| sqlite.extended_code);
+    match (code, error) {
+        (Some(code), rusqlite::Error::SqliteFailure(_, Some(message))) => {
+            Error::Database(Box::new(SqliteError { code, message }))
+        }
+        (Some(code), other) => Error::Database(Box::new(SqliteError { code, message: other.to_string() })),
+        (None, other) => Error::AnyDriverError(Box::new(other)),
+    }
+}
+
+impl std::fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "(code: {}) {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for SqliteError {}
+
+impl DatabaseError for SqliteError {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(self.code.to_string().into())
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code {
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => ErrorKind::UniqueViolation,
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY => ErrorKind::ForeignKeyViolation,
+            ffi::SQLITE_CONSTRAINT_NOTNULL => ErrorKind::NotNullViolation,
+            ffi::SQLITE_CONSTRAINT_CHECK => ErrorKind::CheckViolation,
+            _ => ErrorKind::Other,
+        }
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+}
