@@ -193,7 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         sqlx::any::install_default_drivers();
         let url = format!("sqlite://{}?mode=rwc", dir.path().join(DATABASE).display());
-        let old = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let old = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
         let first: Vec<_> = migrations().iter().filter(|step| step.version == 1).cloned().collect();
         Migrator::with_migrations(first).run(&old).await.unwrap();
         let now = Timestamp::now();

@@ -75,10 +75,6 @@ const fn optional(name: &'static str, description: &'static str) -> Argument {
     Argument { name, description, is_required: false }
 }
 
-const fn optional(name: &'static str, description: &'static str) -> Argument {
-    Argument { name, description, is_required: false }
-}
-
 const BIOS_SETTINGS: &[Argument] = &[required(
     "settings",
     "List of BIOS settings, each item needs to contain a dictionary with name/value pairs",
@@ -99,28 +95,6 @@ const RAID_CONFIG: &[Argument] = &[
 ];
 const RAW_BYTES: &[Argument] =
     &[required("raw_bytes", "A string of raw bytes to convey the request to transmit to the remote BMC.")];
-
-/// What the RAID steps know besides the node's target configuration.
-const RAID_VOLUMES: &[Argument] = &[
-    optional("create_root_volume", "This specifies whether to create the root volume. Defaults to `True`."),
-    optional(
-        "create_nonroot_volumes",
-        "This specifies whether to create the non-root volumes. Defaults to `True`.",
-    ),
-    optional(
-        "delete_existing",
-        "Setting this to `True` indicates to delete existing RAID configuration prior to creating the new configuration.",
-    ),
-];
-const RAID_CONFIGURATION: &[Argument] = &[
-    required("raid_config", "The RAID configuration to apply."),
-    optional("create_root_volume", "Setting this to `False` indicates not to create root volume."),
-    optional("create_nonroot_volumes", "Setting this to `False` indicates not to create non-root volumes."),
-    optional(
-        "delete_existing",
-        "Setting this to `True` indicates to delete existing RAID configuration first.",
-    ),
-];
 
 use InterfaceKind as I;
 
@@ -143,9 +117,6 @@ const TABLE: &[Offer] = &[
     Offer::new(I::Raid, "fake", "create_configuration").clean(0).takes(RAID_VOLUMES),
     Offer::new(I::Raid, "fake", "delete_configuration").clean(0),
     Offer::new(I::Raid, "fake", "apply_configuration").deploy(0).service(0).takes(RAID_CONFIG),
-    Offer::new(I::Raid, "fake", "create_configuration").clean(0).takes(RAID_VOLUMES),
-    Offer::new(I::Raid, "fake", "delete_configuration").clean(0),
-    Offer::new(I::Raid, "fake", "apply_configuration").deploy(0).service(0).takes(RAID_CONFIGURATION),
     Offer::new(I::Deploy, "fake", "deploy").deploy(100),
     Offer::new(I::Deploy, "ramdisk", "deploy").deploy(100),
     Offer::new(I::Deploy, "direct", "deploy").deploy(100),
