@@ -13,13 +13,19 @@ pub struct FakeBmc {
 struct State {
     power: PowerState,
     boot: BootOverride,
+    offs: u64,
 }
 
 impl FakeBmc {
     /// A machine with this power and without a boot override.
     pub fn new(power: PowerState) -> Self {
         let boot = BootOverride { device: BootDevice::None, persistent: false, mode: None };
-        Self { state: Mutex::new(State { power, boot }) }
+        Self { state: Mutex::new(State { power, boot, offs: 0 }) }
+    }
+
+    /// How often the power was cut: a machine that is off for less than a blink was off all the same.
+    pub fn offs(&self) -> u64 {
+        self.with(|s| s.offs)
     }
 
     fn with<T>(&self, deed: impl FnOnce(&mut State) -> T) -> T {
@@ -35,6 +41,9 @@ impl Bmc for FakeBmc {
     fn set_power(&self, action: PowerAction) -> BmcFuture<'_, ()> {
         Box::pin(async move {
             self.with(|s| {
+                if matches!(action, PowerAction::Off | PowerAction::SoftOff | PowerAction::Cycle) {
+                    s.offs += 1;
+                }
                 s.power = match action {
                     PowerAction::Off | PowerAction::SoftOff => PowerState::Off,
                     PowerAction::On | PowerAction::Cycle => PowerState::On,

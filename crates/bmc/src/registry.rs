@@ -51,7 +51,7 @@ impl Registry {
     }
 
     /// The pretended BMC of that name; it lives as long as the registry. One that is new begins with this power.
-    pub fn fake(&self, name: &str, power: PowerState) -> Arc<dyn Bmc> {
+    pub fn fake(&self, name: &str, power: PowerState) -> Arc<FakeBmc> {
         let mut shelves = self.lock();
         if let Some(known) = shelves.fake.get(name) {
             return known.clone();

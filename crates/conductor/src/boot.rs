@@ -58,6 +58,10 @@ pub async fn start_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
         .await?;
     fake::pause(visit, InterfaceKind::Boot, "prepare the ramdisk").await?;
     power::ensure(visit, PowerState::Off).await?;
+    // Until the power was off, the ramdisk of an earlier boot may have called and got the token of this one.
+    if visit.conductor.store().node(&visit.node.uuid.to_string()).await?.node.agent.token.is_some() {
+        visit.edit(|edit| edit.node.agent = AgentLink::default()).await?;
+    }
     set_device(visit, BootDevice::Pxe, false).await?;
     power::ensure(visit, PowerState::On).await?;
     let now = visit.now();

@@ -114,7 +114,7 @@ mod tests {
         let stored = vec![setting("kept", "1"), setting("changed", "1"), setting("gone", "1")];
         let wanted = [("kept", "1"), ("changed", "2"), ("new", "3"), ("new", "4")]
             .map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
-        let after = synchronise(stored.clone(), node, wanted.to_vec(), now, || Uuid::max());
+        let after = synchronise(stored.clone(), node, wanted.to_vec(), now, Uuid::max);
         assert_eq!(after.len(), 3);
         assert_eq!(after[0], stored[0]);
         assert_eq!((after[1].uuid, after[1].created_at), (stored[1].uuid, early));

@@ -25,6 +25,7 @@ mod runbooks;
 mod shards;
 mod site;
 mod states;
+mod verbs;
 mod versions;
 mod vifs;
 mod vmedia;

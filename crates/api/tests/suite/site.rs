@@ -109,7 +109,7 @@ impl Site {
         assert_eq!(answer.header("x-openstack-ironic-api-maximum-version"), "1.115");
         assert!(answer.header("x-openstack-request-id").starts_with("req-"));
         assert_eq!(answer.header("x-openstack-request-id"), answer.header("openstack-request-id"));
-        if matches!(answer.status.as_u16(), 202 | 204) {
+        if answer.status == 204 || answer.status == 202 && answer.text.is_empty() {
             assert_eq!(answer.text, "");
             assert_eq!(answer.header("content-type"), "");
         }

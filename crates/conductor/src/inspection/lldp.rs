@@ -30,7 +30,7 @@ fn tlvs(found: &Findings, interface: &Object) -> Option<Vec<Tlv>> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || text.len() > 2 * LONGEST_VALUE {
+    if !text.len().is_multiple_of(2) || text.len() > 2 * LONGEST_VALUE {
         return None;
     }
     text.as_bytes()

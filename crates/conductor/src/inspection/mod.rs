@@ -183,6 +183,3 @@ async fn store_ports(visit: &Visit<'_>, before: &[Port], wanted: &[Port]) -> Res
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use bmc::Bmc;
+use bmc::fake::FakeBmc;
 use conductor::{Conductor, HeartbeatRequest, LookupRequest, NodeBootSource};
+use model::secret::MASK;
 use netboot::{Boot, BootSource};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -35,6 +37,8 @@ pub struct Diary {
     pub writes: usize,
     /// Config drive that came with the image.
     pub config_drive: Option<String>,
+    /// What the rescue ramdisk was told.
+    pub rescue: Option<Value>,
 }
 
 /// Faults that a test may set.
@@ -57,7 +61,7 @@ pub struct Machine {
 /// Is the machine on? Asked of whatever plays its power supply.
 pub enum Power {
     /// The `fake` BMC.
-    Bmc(Arc<dyn Bmc>),
+    Bmc(Arc<FakeBmc>),
     /// The chassis behind a simulated BMC.
     Switch(Arc<AtomicBool>),
 }
@@ -67,6 +71,14 @@ impl Power {
         match self {
             Power::Bmc(bmc) => bmc.power_state().await.unwrap() == bmc::PowerState::On,
             Power::Switch(switch) => switch.load(Ordering::SeqCst),
+        }
+    }
+
+    /// How often it was cut, as far as that is counted.
+    fn offs(&self) -> u64 {
+        match self {
+            Power::Bmc(bmc) => bmc.offs(),
+            Power::Switch(_) => 0,
         }
     }
 }
@@ -115,16 +127,20 @@ const TICK: Duration = Duration::from_millis(2);
 impl Life {
     async fn run(&self) {
         loop {
-            self.until(true).await;
+            let offs = self.power.offs();
+            while !self.power.is_on().await {
+                tokio::time::sleep(TICK).await;
+            }
             tokio::select! {
-                () = self.until(false) => {}
-                () = self.boot() => self.until(false).await,
+                () = self.until_off(offs) => {}
+                () = self.boot() => self.until_off(offs).await,
             }
         }
     }
 
-    async fn until(&self, on: bool) {
-        while self.power.is_on().await != on {
+    /// Waits until the power is cut again.
+    async fn until_off(&self, offs: u64) {
+        while self.power.offs() == offs && self.power.is_on().await {
             tokio::time::sleep(TICK).await;
         }
     }
@@ -165,6 +181,10 @@ impl Life {
             }
             tokio::time::sleep(TICK).await;
         };
+        if token.expose() == MASK {
+            // The token went to somebody else, or its reply was lost: as the real agent does, nothing until the power is cut.
+            return std::future::pending().await;
+        }
         let agent = Agent {
             token: token.expose().to_owned(),
             commands: Arc::default(),
@@ -232,6 +252,10 @@ impl Agent {
         }
         let mut diary = self.diary.lock().unwrap();
         match name {
+            "rescue.finalize_rescue" => {
+                diary.rescue = Some(params.clone());
+                Ok(json!({"result": "rescue"}))
+            }
             "clean.get_clean_steps" => Ok(json!({
                 "clean_steps": {"Generic": [
                     {"step": "erase_devices_metadata", "priority": 99, "interface": "deploy", "abortable": true},
