@@ -12,7 +12,7 @@ LAB := target/release/billet-lab
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build story
+test: packages lint unit build fuzz story
 
 packages:
 	scripts/install-packages
@@ -32,6 +32,9 @@ unit: packages
 
 story: build
 	scripts/run-stories
+
+fuzz: build
+	tests/fuzz/run
 
 bench: build
 	scripts/run-benches
