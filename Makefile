@@ -8,12 +8,12 @@ TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit parity story bench clean
+.PHONY: demo test build packages lint unit parity fuzz clients story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build parity story
+test: packages lint unit build clients parity fuzz story
 
 packages:
 	scripts/install-packages
@@ -34,6 +34,14 @@ unit: packages
 # The same requests to the real Ironic, which is installed under target/parity, and to Billet. Builds nothing.
 parity: packages
 	python3 -m tests.parity --billet $(BILLET)
+
+# Every command of the real client, at least once.
+clients: build
+	python3 -m tests.clients
+
+# Requests made from the OpenAPI document, and hostile ones.
+fuzz: build
+	tests/fuzz/run
 
 story: build
 	scripts/run-stories

@@ -26,6 +26,9 @@ impl Args {
                     crate::limits::QUERY_ARGUMENTS
                 )));
             }
+            if name.contains('\0') || value.contains('\0') {
+                return Err(has_nul(&name));
+            }
             let value = Value::String(value.into_owned());
             match values.get_mut(name.as_ref()) {
                 None => {
@@ -81,6 +84,7 @@ impl Args {
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         match self.value(name) {
             None => Ok(None),
+            Some(Value::String(text)) if text.contains('\0') => Err(has_nul(name)),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(ApiError::invalid(format!("Expected string for {name}: {}", display(other)))),
         }
@@ -160,6 +164,12 @@ impl Args {
     pub fn mac(&self, name: &str) -> Result<Option<String>, ApiError> {
         self.value(name).map(|value| mac(name, value)).transpose()
     }
+}
+
+/// Not every database takes a NUL, and nothing is called by one.
+fn has_nul(name: &str) -> ApiError {
+    let name: String = name.replace('\0', "\\0").chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+    ApiError::invalid(format!("Expected string for {name}: it has a NUL character"))
 }
 
 /// Reads a boolean as oslo's `bool_from_string(strict=True)` does.
@@ -272,6 +282,9 @@ mod tests {
         assert_eq!(args("a=1&a=2").text("a").unwrap_err().text, "Expected string for a: ['1', '2']");
         assert_eq!(args("a=1&a=2").list("a"), Ok(Some(vec!["1".into(), "2".into()])));
         assert!(Args::from_query(&"a=1&".repeat(1000)).is_err());
+        for nul in ["a=x%00", "a%00b=x"] {
+            assert!(Args::from_query(nul).unwrap_err().text.contains("NUL"), "{nul}");
+        }
     }
 
     #[test]

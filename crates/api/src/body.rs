@@ -1,9 +1,10 @@
 //! A request's body: read within limits of size, time and depth before anything parses it.
 
 use crate::error::{ApiError, Shape};
-use crate::limits::{BODY_TIME, JSON_DEPTH};
+use crate::limits::{BODY_BYTES, BODY_TIME, JSON_DEPTH, LARGE_BODY_TIME};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::LengthLimitError;
 
 /// Reads a body of at most `limit` bytes.
 pub async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, ApiError> {
@@ -14,18 +15,14 @@ pub async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    let bytes = match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await {
+    let time = if limit > BODY_BYTES { LARGE_BODY_TIME } else { BODY_TIME };
+    let bytes = match tokio::time::timeout(time, axum::body::to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) if announced.is_none() => return Err(too_large()),
-        Ok(Err(error)) => {
-            return Err(ApiError::invalid(format!(
-                "The request's body ended before its announced length: {error}"
-            )));
-        }
+        Ok(Err(error)) => return Err(unreadable(error)),
         Err(_) => {
             return Err(ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
-                format!("The request's body did not come within {} seconds.", BODY_TIME.as_secs()),
+                format!("The request's body did not come within {} seconds.", time.as_secs()),
             ));
         }
     };
@@ -36,6 +33,15 @@ pub async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes
         ));
     }
     Ok(bytes)
+}
+
+/// A body beyond the limit, or one that broke off or was no HTTP.
+fn unreadable(error: axum::Error) -> ApiError {
+    let error = error.into_inner();
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    ApiError::invalid(format!("The request's body could not be read to its end: {error}"))
 }
 
 fn too_large() -> ApiError {
@@ -78,6 +84,15 @@ fn depth(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_too_large_and_what_broke_off_are_told_apart() {
+        let large = read(Body::from(vec![b' '; 6]), &HeaderMap::new(), 5).await.unwrap_err();
+        assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let broken = unreadable(axum::Error::new(std::io::Error::other("gone")));
+        assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+        assert!(broken.text.ends_with("could not be read to its end: gone"));
+    }
 
     #[test]
     fn depth_ignores_what_is_in_texts() {

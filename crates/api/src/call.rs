@@ -3,6 +3,7 @@
 use crate::ApiState;
 use crate::args::{Args, is_node_name, parse_uuid};
 use crate::auth::Caller;
+use crate::baremetal::schema::Property;
 use crate::error::ApiError;
 use crate::limits::{CLAIM_TIME, LOCK_PAUSE, LOCK_TRIES};
 use axum::body::Bytes;
@@ -61,6 +62,13 @@ impl Call {
     pub fn arguments(&self) -> Result<Args, ApiError> {
         let mut args = self.query.clone();
         args.extend(crate::args::object("body", self.json()?)?);
+        Ok(args)
+    }
+
+    /// The same, and refuses what is not among `known`: the properties of the route's [`Takes::Arguments`](crate::route::Takes).
+    pub fn arguments_of(&self, known: &[Property]) -> Result<Args, ApiError> {
+        let args = self.arguments()?;
+        args.only(&known.iter().map(|property| property.name).collect::<Vec<_>>())?;
         Ok(args)
     }
 

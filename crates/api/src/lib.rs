@@ -15,6 +15,7 @@ mod body;
 pub mod call;
 pub mod error;
 pub mod limits;
+mod openapi;
 pub mod route;
 mod serve;
 pub mod versions;

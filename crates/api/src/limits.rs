@@ -10,8 +10,12 @@ pub const PROVISION_BODY_BYTES: usize = 64 << 20;
 pub const INSPECTION_BODY_BYTES: usize = 16 << 20;
 /// Nesting of JSON (`[api] max_json_body_depth`).
 pub const JSON_DEPTH: usize = 25;
-/// A whole body must have come within this time.
-pub const BODY_TIME: Duration = Duration::from_secs(120);
+/// A request's headers must have come within this time, and the next request on an idle connection.
+pub const HEADER_TIME: Duration = Duration::from_secs(30);
+/// A whole body of the usual size must have come within this time.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// The same of a body that may be larger.
+pub const LARGE_BODY_TIME: Duration = Duration::from_secs(120);
 /// Arguments in a query.
 pub const QUERY_ARGUMENTS: usize = 64;
 /// Operations in one JSON patch.

@@ -78,6 +78,8 @@ pub enum Takes {
     Nothing,
     /// An object with these properties, of which some are required.
     Object(&'static [Property], &'static [&'static str]),
+    /// The same, and each property may come in the query as well.
+    Arguments(&'static [Property], &'static [&'static str]),
     /// A JSON patch of these attributes.
     Patch(&'static [&'static str]),
     /// Any JSON: what a vendor's method takes.
@@ -97,6 +99,8 @@ pub struct Route {
     pub below: StatusCode,
     /// Status of success.
     pub success: StatusCode,
+    /// What it does, in one short sentence.
+    pub summary: &'static str,
     /// Ironic's name of the policy that guards it.
     pub policy: &'static str,
     /// Open to everybody, whatever the policy.
@@ -105,8 +109,10 @@ pub struct Route {
     pub ramdisk: bool,
     /// Arguments that the query may have; others are refused. `None`: the handler takes what it knows, or anything.
     pub query: Option<&'static [&'static str]>,
-    /// The body.
-    pub takes: Takes,
+    /// Arguments of the query that came later than the route, and the microversions that they came with.
+    pub query_since: &'static [(&'static str, Microversion)],
+    /// The body. `None`: nobody said yet.
+    pub takes: Option<Takes>,
     /// Largest body, in bytes.
     pub body_limit: usize,
     /// What serves it.
@@ -122,14 +128,22 @@ impl Route {
             since: model::version::BASE,
             below: StatusCode::NOT_FOUND,
             success: StatusCode::OK,
+            summary: "",
             policy,
             public: false,
             ramdisk: false,
             query: None,
-            takes: Takes::Nothing,
+            query_since: &[],
+            takes: None,
             body_limit: crate::limits::BODY_BYTES,
             handler,
         }
+    }
+
+    /// Does this, in one short sentence.
+    pub const fn says(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
     }
 
     /// Came with a microversion; 404 below.
@@ -168,9 +182,15 @@ impl Route {
         self
     }
 
+    /// Of its query's arguments these came with a microversion of their own; its handler refuses them below.
+    pub const fn query_since(mut self, versions: &'static [(&'static str, Microversion)]) -> Self {
+        self.query_since = versions;
+        self
+    }
+
     /// Takes this as its body.
     pub const fn takes(mut self, body: Takes) -> Self {
-        self.takes = body;
+        self.takes = Some(body);
         self
     }
 

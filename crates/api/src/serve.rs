@@ -136,7 +136,9 @@ fn segments(
     version: Option<Microversion>,
 ) -> Result<(Vec<String>, bool), ApiError> {
     let path = path.trim_end_matches('/');
-    let strips = versions::is_requested(headers) && version.is_some_and(|version| !version.has(NO_DOT_JSON));
+    let strips = versions::is_requested(headers)
+        && version.is_some_and(|version| !version.has(NO_DOT_JSON))
+        && !baremetal::TABLE.routes().any(|route| route.path == path);
     let (path, json_suffix) = match path.strip_suffix(".json") {
         Some(stem) if strips => (stem, true),
         _ => (path, false),
@@ -146,6 +148,9 @@ fn segments(
         let text = percent_decode_str(segment)
             .decode_utf8()
             .map_err(|_| ApiError::invalid("The path is not UTF-8 after percent-decoding."))?;
+        if text.contains('\0') {
+            return Err(ApiError::invalid("The path has a NUL character, which nothing is called by."));
+        }
         segments.push(text.into_owned());
     }
     if segments.first().is_some_and(|first| baremetal::TABLE.is_collection(first)) {

@@ -7,10 +7,19 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use model::version::{Microversion, VersionError};
 
-const LEGACY: HeaderName = HeaderName::from_static("x-openstack-ironic-api-version");
-const STANDARD: HeaderName = HeaderName::from_static("openstack-api-version");
-const MINIMUM: HeaderName = HeaderName::from_static("x-openstack-ironic-api-minimum-version");
-const MAXIMUM: HeaderName = HeaderName::from_static("x-openstack-ironic-api-maximum-version");
+/// Header of a request and of an answer: the microversion.
+pub const USED: &str = "x-openstack-ironic-api-version";
+/// Header of an answer: the oldest microversion.
+pub const OLDEST: &str = "x-openstack-ironic-api-minimum-version";
+/// Header of an answer: the newest microversion.
+pub const NEWEST: &str = "x-openstack-ironic-api-maximum-version";
+/// Header of a request: the microversions of several services.
+pub const ASKED: &str = "openstack-api-version";
+
+const LEGACY: HeaderName = HeaderName::from_static(USED);
+const STANDARD: HeaderName = HeaderName::from_static(ASKED);
+const MINIMUM: HeaderName = HeaderName::from_static(OLDEST);
+const MAXIMUM: HeaderName = HeaderName::from_static(NEWEST);
 const VARY: HeaderName = axum::http::header::VARY;
 
 /// The version that a request asks for. The standard header goes before Ironic's own.

@@ -1,6 +1,7 @@
 //! `billet`: the bare-metal cloud in one binary.
 
 mod configuration;
+mod listener;
 mod ramdisk_command;
 mod serve;
 mod why;

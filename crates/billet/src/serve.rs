@@ -4,10 +4,10 @@
 //! boot network, which serves boot files, lookup and heartbeat and nothing else.
 
 use crate::configuration::{Api as ApiSection, Auth, File, Netboot as NetbootSection};
+use crate::listener;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
 use api::auth::PasswordFile;
-use axum::Router;
 use bmc::Registry;
 use conductor::{Conductor, NodeBootSource, StoredLeases};
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
@@ -85,6 +85,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let settings = file.conductor_settings(hostname, &state_dir)?;
 
+    listener::raise_file_limit();
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
     let listener = bind(listen).await?;
     let store = Store::open(&state_dir).await.context("state directory")?;
@@ -105,7 +106,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         let (conductor, stop) = (conductor.clone(), stop.clone());
         tasks.spawn(async move { conductor.run(stop).await });
     }
-    tasks.spawn(serve_http(listener, api::operator_router(state), stop.clone()));
+    tasks.spawn(listener::serve(listener, api::operator_router(state), stop.clone()));
 
     tracing::info!(
         api = %format!("http://{listen}"),
@@ -189,7 +190,7 @@ async fn start_machine_side(
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {
         let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
-        tasks.spawn(serve_http(listener, router.clone(), stop.clone()));
+        tasks.spawn(listener::serve(listener, router.clone(), stop.clone()));
     }
     tasks.spawn(scribe);
     tasks.spawn(servers.run(stop.clone()));
@@ -218,14 +219,6 @@ async fn bind_netboot(
     // What nobody named may be unusable: an interface where another DHCP server runs here already.
     config.may_leave_out = section.interfaces.is_none();
     Ok(Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?)
-}
-
-async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "a listener ended");
-    }
 }
 
 async fn wait_for_the_end() -> Result<()> {

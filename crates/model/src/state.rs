@@ -16,6 +16,9 @@ macro_rules! words {
             /// Every value, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// Their words, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$($text,)+];
+
             /// The word as the API shows it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
@@ -181,6 +184,18 @@ impl Event {
         Event::Abort,
         Event::Unhold,
     ];
+
+    /// The words that `target` of `PUT …/states/provision` may be: the verbs' own, then synonyms of two.
+    pub const TARGETS: [&'static str; Self::VERBS.len() + 2] = {
+        let mut words = ["deploy"; Self::VERBS.len() + 2];
+        let mut index = 0;
+        while index < Self::VERBS.len() {
+            words[index] = Self::VERBS[index].as_str();
+            index += 1;
+        }
+        words[index] = "undeploy";
+        words
+    };
 
     /// May a client send this event?
     pub fn is_verb(self) -> bool {
@@ -512,6 +527,7 @@ mod tests {
         );
         assert_eq!(Event::from_target("deploy"), Some(Event::Deploy));
         assert_eq!(Event::from_target("undeploy"), Some(Event::Delete));
+        assert!(Event::TARGETS.iter().all(|target| Event::from_target(target).is_some()));
         assert_eq!(Event::from_target("done"), None, "only verbs may come from a client");
     }
 }

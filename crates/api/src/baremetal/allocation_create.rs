@@ -23,6 +23,7 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
     &[Route::new(Post, "/v1/allocations", "baremetal:allocation:create", handler!(create))
+        .says("Asks for a node, or says that a deployed one is taken.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, &[]))
         .since(v::ALLOCATIONS)

@@ -22,6 +22,8 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/allocations", "baremetal:allocation:list", handler!(list))
+        .says("Lists allocations.")
+        .query_since(&[("owner", v::ALLOCATION_OWNER)])
         .query(&[
             "node",
             "resource_class",
@@ -35,19 +37,23 @@ pub const ROUTES: &[Route] = &[
         ])
         .since(v::ALLOCATIONS),
     Route::new(Get, "/v1/allocations/{allocation}", "baremetal:allocation:get", handler!(show))
+        .says("Shows an allocation.")
         .query(&["fields"])
         .since(v::ALLOCATIONS),
     Route::new(Patch, "/v1/allocations/{allocation}", "baremetal:allocation:update", handler!(patch))
+        .says("Changes an allocation.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE))
         .since(v::ALLOCATION_UPDATE)
         .below(StatusCode::METHOD_NOT_ALLOWED),
     Route::new(Delete, "/v1/allocations/{allocation}", "baremetal:allocation:delete", handler!(delete))
+        .says("Removes an allocation.")
         .query(&[])
         .since(v::ALLOCATIONS)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/nodes/{node}/allocation", "baremetal:allocation:get", handler!(show_of_node))
+        .says("Shows the allocation that holds the node.")
         .query(&["fields"])
         .since(v::ALLOCATIONS),
     Route::new(
@@ -56,6 +62,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:allocation:delete",
         handler!(delete_of_node),
     )
+    .says("Removes the allocation that holds the node.")
     .query(&[])
     .since(v::ALLOCATIONS)
     .success(StatusCode::NO_CONTENT),
@@ -64,7 +71,8 @@ pub const ROUTES: &[Route] = &[
 const PATCHABLE: &[&str] = &["name", "extra"];
 const PROPERTIES: &[Property] = &[property("name", TEXT), property("extra", BAG)];
 
-const FIELDS: &[Field] = &[
+/// Fields of an allocation, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", v::BASE),
     ("created_at", v::BASE),
     ("updated_at", v::BASE),

@@ -15,15 +15,17 @@ use store::StoreError;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/bios", "baremetal:node:bios:get", handler!(list))
+        .says("Lists the node's BIOS settings.")
         .since(BIOS)
         .query(&["detail", "fields"]),
     Route::new(Get, "/v1/nodes/{node}/bios/{setting}", "baremetal:node:bios:get", handler!(show))
+        .says("Shows a BIOS setting.")
         .since(BIOS)
         .query(&[]),
 ];
 
 /// What `fields=` may name, in the order of Ironic's refusal.
-const FIELDS: &[Field] = &[
+pub const FIELDS: &[Field] = &[
     ("allowable_values", BIOS_REGISTRY),
     ("attribute_type", BIOS_REGISTRY),
     ("created_at", BASE),

@@ -17,6 +17,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_boot_device",
         handler!(show),
     )
+    .says("Asks the BMC which device the node boots from.")
     .query(&[]),
     Route::new(
         Put,
@@ -24,8 +25,8 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:set_boot_device",
         handler!(set),
     )
-    .query(ARGUMENTS)
-    .takes(Takes::Object(PROPERTIES, &["boot_device"]))
+    .says("Sets the device that the node boots from.")
+    .takes(Takes::Arguments(BOOT_DEVICE, &["boot_device"]))
     .success(StatusCode::NO_CONTENT),
     Route::new(
         Get,
@@ -33,11 +34,11 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_boot_device",
         handler!(supported),
     )
+    .says("Lists the devices that the node can be told to boot from.")
     .query(&[]),
 ];
 
-const ARGUMENTS: &[&str] = &["boot_device", "persistent"];
-const PROPERTIES: &[Property] = &[property("boot_device", STRING), property("persistent", FLAG)];
+const BOOT_DEVICE: &[Property] = &[property("boot_device", STRING), property("persistent", FLAG)];
 
 /// `GET …/boot_device`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
@@ -48,8 +49,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 
 /// `PUT …/boot_device {boot_device, persistent}`
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(ARGUMENTS)?;
+    let args = call.arguments_of(BOOT_DEVICE)?;
     args.require("boot_device")?;
     let device = args.text("boot_device")?.unwrap_or("None");
     let device: String = device.chars().take(crate::limits::QUOTED_CHARACTERS).collect();

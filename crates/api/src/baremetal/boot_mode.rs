@@ -1,6 +1,6 @@
 //! `/v1/nodes/{node}/states/{boot_mode,secure_boot}`: changed behind the answer; `GET …/states` shows how they are.
 
-use super::schema::{FLAG, STRING, property};
+use super::schema::{FLAG, Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -13,9 +13,9 @@ use model::version::CHANGE_BOOT_MODE;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Put, "/v1/nodes/{node}/states/boot_mode", "baremetal:node:set_boot_mode", handler!(set_mode))
+        .says("Changes between BIOS and UEFI.")
         .since(CHANGE_BOOT_MODE)
-        .query(ARGUMENTS)
-        .takes(Takes::Object(&[property("target", STRING)], ARGUMENTS))
+        .takes(Takes::Arguments(BOOT_MODE, &["target"]))
         .success(StatusCode::ACCEPTED),
     Route::new(
         Put,
@@ -23,18 +23,18 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:set_secure_boot",
         handler!(set_secure_boot),
     )
+    .says("Turns secure boot on or off.")
     .since(CHANGE_BOOT_MODE)
-    .query(ARGUMENTS)
-    .takes(Takes::Object(&[property("target", FLAG)], ARGUMENTS))
+    .takes(Takes::Arguments(SECURE_BOOT, &["target"]))
     .success(StatusCode::ACCEPTED),
 ];
 
-const ARGUMENTS: &[&str] = &["target"];
+const BOOT_MODE: &[Property] = &[property("target", STRING).one_of(&["bios", "uefi"])];
+const SECURE_BOOT: &[Property] = &[property("target", FLAG)];
 
 /// `PUT …/boot_mode {target: bios | uefi}`
 pub async fn set_mode(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(ARGUMENTS)?;
+    let args = call.arguments_of(BOOT_MODE)?;
     args.require("target")?;
     let mode = args.text("target")?.unwrap_or("None");
     let node = call.node().await?.node;
@@ -49,8 +49,7 @@ pub async fn set_mode(call: Call) -> Result<Reply, ApiError> {
 
 /// `PUT …/secure_boot {target: bool}`
 pub async fn set_secure_boot(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(ARGUMENTS)?;
+    let args = call.arguments_of(SECURE_BOOT)?;
     args.require("target")?;
     let on = args.boolean("target")?;
     let node = call.node().await?.node;

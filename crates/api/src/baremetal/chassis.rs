@@ -23,23 +23,36 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/chassis", "baremetal:chassis:get", handler!(list)).query(LIST),
+    Route::new(Get, "/v1/chassis", "baremetal:chassis:get", handler!(list))
+        .says("Lists chassis.")
+        .query(LIST),
     Route::new(Post, "/v1/chassis", "baremetal:chassis:create", handler!(create))
+        .says("Registers a chassis.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, &[]))
         .success(StatusCode::CREATED),
-    Route::new(Get, "/v1/chassis/detail", "baremetal:chassis:get", handler!(detail)).query(PAGE),
-    Route::new(Get, "/v1/chassis/{chassis}", "baremetal:chassis:get", handler!(show)).query(&["fields"]),
+    Route::new(Get, "/v1/chassis/detail", "baremetal:chassis:get", handler!(detail))
+        .says("Lists chassis with all their fields.")
+        .query(PAGE),
+    Route::new(Get, "/v1/chassis/{chassis}", "baremetal:chassis:get", handler!(show))
+        .says("Shows a chassis.")
+        .query(&["fields"]),
     Route::new(Patch, "/v1/chassis/{chassis}", "baremetal:chassis:update", handler!(patch))
+        .says("Changes a chassis.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE)),
     Route::new(Delete, "/v1/chassis/{chassis}", "baremetal:chassis:delete", handler!(delete))
+        .says("Removes a chassis.")
         .query(&[])
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/chassis/{chassis}/nodes", "baremetal:node:list", handler!(nodes))
-        .query(node_list::ARGUMENTS),
+        .says("Lists the chassis' nodes.")
+        .query(node_list::ARGUMENTS)
+        .query_since(node_list::FILTER_VERSIONS),
     Route::new(Get, "/v1/chassis/{chassis}/nodes/detail", "baremetal:node:list", handler!(nodes_detail))
-        .query(node_list::FILTERS),
+        .says("Lists the chassis' nodes with all their fields.")
+        .query(node_list::FILTERS)
+        .query_since(node_list::FILTER_VERSIONS),
 ];
 
 const PROPERTIES: &[Property] =
@@ -48,7 +61,8 @@ const PROPERTIES: &[Property] =
 /// Attributes that a patch may name, in the order in which refusals list them. `uuid` may only be set to what it is.
 const PATCHABLE: &[&str] = &["uuid", "extra", "description"];
 
-const FIELDS: &[Field] = &[
+/// Fields of a chassis, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", v::BASE),
     ("created_at", v::BASE),
     ("updated_at", v::BASE),

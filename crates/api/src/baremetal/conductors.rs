@@ -12,12 +12,18 @@ use serde_json::{Map, Value, json};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/conductors", "baremetal:conductor:get", handler!(list)).since(v::CONDUCTORS),
+    Route::new(Get, "/v1/conductors", "baremetal:conductor:get", handler!(list))
+        .since(v::CONDUCTORS)
+        .says("Lists conductors.")
+        .query(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail"]),
     Route::new(Get, "/v1/conductors/{hostname}", "baremetal:conductor:get", handler!(show))
-        .since(v::CONDUCTORS),
+        .since(v::CONDUCTORS)
+        .says("Shows a conductor.")
+        .query(&["fields"]),
 ];
 
-const FIELDS: &[Field] = &[
+/// Fields of a conductor, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("hostname", v::CONDUCTORS),
     ("conductor_group", v::CONDUCTORS),
     ("alive", v::CONDUCTORS),
@@ -33,7 +39,6 @@ const COLUMNS: &[(&str, &str)] =
 /// `GET /v1/conductors`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let mut args = call.query.clone();
-    args.only(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail"])?;
     let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT, unknown_field)?;
     let marker = args.take("marker");
     let page = Page::read(&call, &args, FIELDS, COLUMNS)?;
@@ -59,7 +64,6 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
 
 /// `GET /v1/conductors/{hostname}`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&["fields"])?;
     let chosen = Chosen::of_one(&call.query, call.version, FIELDS, unknown_field)?;
     let asked = call.parameter("hostname");
     if asked != call.state.conductor.hostname() {

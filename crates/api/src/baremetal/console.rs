@@ -1,6 +1,6 @@
 //! `/v1/nodes/{node}/states/console`
 
-use super::schema::{FLAG, property};
+use super::schema::{FLAG, Property, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -13,14 +13,15 @@ use serde_json::json;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/states/console", "baremetal:node:get_console", handler!(show))
+        .says("Shows the node's console.")
         .query(&[]),
     Route::new(Put, "/v1/nodes/{node}/states/console", "baremetal:node:set_console_state", handler!(set))
-        .query(ENABLED)
-        .takes(Takes::Object(&[property("enabled", FLAG)], ENABLED))
+        .says("Turns the node's console on or off.")
+        .takes(Takes::Arguments(CONSOLE, &["enabled"]))
         .success(StatusCode::ACCEPTED),
 ];
 
-const ENABLED: &[&str] = &["enabled"];
+const CONSOLE: &[Property] = &[property("enabled", FLAG)];
 
 /// `GET …/console`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
@@ -31,8 +32,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 
 /// `PUT …/console {enabled}`: started or stopped behind the answer.
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(ENABLED)?;
+    let args = call.arguments_of(CONSOLE)?;
     args.require("enabled")?;
     let enabled = args.boolean("enabled")?.unwrap_or(false);
     let node = call.node().await?.node;

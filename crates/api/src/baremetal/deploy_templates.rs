@@ -26,18 +26,22 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/deploy_templates", "baremetal:deploy_template:get", handler!(list))
+        .says("Lists deploy templates.")
         .query(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail"])
         .since(v::DEPLOY_TEMPLATES),
     Route::new(Post, "/v1/deploy_templates", "baremetal:deploy_template:create", handler!(create))
+        .says("Creates a deploy template.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .since(v::DEPLOY_TEMPLATES)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::CREATED),
     Route::new(Get, "/v1/deploy_templates/{template}", "baremetal:deploy_template:get", handler!(show))
+        .says("Shows a deploy template.")
         .query(&["fields"])
         .since(v::DEPLOY_TEMPLATES),
     Route::new(Patch, "/v1/deploy_templates/{template}", "baremetal:deploy_template:update", handler!(patch))
+        .says("Changes a deploy template.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE))
         .since(v::DEPLOY_TEMPLATES)
@@ -48,6 +52,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:deploy_template:delete",
         handler!(delete),
     )
+    .says("Removes a deploy template.")
     .query(&[])
     .since(v::DEPLOY_TEMPLATES)
     .below(StatusCode::METHOD_NOT_ALLOWED)
@@ -65,7 +70,8 @@ const PROPERTIES: &[Property] = &[
 const REQUIRED: &[&str] = &["steps", "name"];
 const PATCHABLE: &[&str] = &["extra", "name", "steps", "description"];
 
-const FIELDS: &[Field] = &[
+/// Fields of a deploy template, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", v::BASE),
     ("created_at", v::BASE),
     ("updated_at", v::BASE),

@@ -13,9 +13,21 @@ use std::collections::BTreeMap;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/", "public_api", handler!(root)).public().ramdisk(),
-    Route::new(Get, "/v1", "public_api", handler!(v1)).public().ramdisk(),
-    Route::new(Get, "/healthcheck", "public_api", handler!(health)).public(),
+    Route::new(Get, "/", "public_api", handler!(root))
+        .says("Shows the versions of the API.")
+        .public()
+        .ramdisk(),
+    Route::new(Get, "/v1", "public_api", handler!(v1))
+        .says("Shows what there is below /v1.")
+        .public()
+        .ramdisk(),
+    Route::new(Get, "/healthcheck", "public_api", handler!(health))
+        .says("Says whether the database answers.")
+        .public(),
+    Route::new(Get, "/openapi.json", "public_api", handler!(crate::openapi::show))
+        .says("Describes this API as an OpenAPI document.")
+        .query(&[])
+        .public(),
 ];
 
 fn version(base: &str) -> Value {

@@ -14,14 +14,24 @@ use serde_json::{Map, Value, json};
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/drivers", "baremetal:driver:get", handler!(list))
-        .query(&["type", "detail", "fields"]),
-    Route::new(Get, "/v1/drivers/{driver}", "baremetal:driver:get", handler!(show)).query(&["fields"]),
+        .says("Lists hardware types.")
+        .query(&["type", "detail", "fields"])
+        .query_since(&[
+            ("type", v::DYNAMIC_DRIVERS),
+            ("detail", v::DYNAMIC_DRIVERS),
+            ("fields", v::DRIVER_FIELDS),
+        ]),
+    Route::new(Get, "/v1/drivers/{driver}", "baremetal:driver:get", handler!(show))
+        .says("Shows a hardware type.")
+        .query(&["fields"])
+        .query_since(&[("fields", v::DRIVER_FIELDS)]),
     Route::new(
         Get,
         "/v1/drivers/{driver}/properties",
         "baremetal:driver:get_properties",
         handler!(properties),
     )
+    .says("Describes what driver_info of such a node may have.")
     .query(&[]),
 ];
 

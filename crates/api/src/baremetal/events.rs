@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
-    &[Route::new(Get, "/billet/v1/nodes/{node}/events", "billet:node:events", handler!(list))];
+    &[Route::new(Get, "/billet/v1/nodes/{node}/events", "billet:node:events", handler!(list))
+        .says("Lists what happened to the node, oldest first.")
+        .query(&["limit"])];
 
 /// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first.
 pub async fn list(mut call: Call) -> Result<Reply, ApiError> {
     call.version = Microversion::MAX;
-    call.query.only(&["limit"])?;
     let limit = match call.query.integer("limit")? {
         None => EVENTS,
         Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),

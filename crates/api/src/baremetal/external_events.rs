@@ -17,6 +17,7 @@ use serde_json::Value;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[Route::new(Post, "/v1/events", "baremetal:events:post", handler!(receive))
+    .says("Takes events of the network service.")
     .query(&[])
     .takes(Takes::Object(PROPERTIES, &["events"]))
     .since(v::EVENTS)

@@ -14,11 +14,12 @@ use serde_json::{Map, Value, json};
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
     &[Route::new(Get, "/v1/nodes/{node}/firmware", "baremetal:node:firmware:get", handler!(list))
+        .says("Lists the node's firmware components.")
         .since(FIRMWARE)
         .query(&["detail", "fields"])];
 
 /// What `fields=` may name, in the order of Ironic's refusal.
-const FIELDS: &[Field] = &[
+pub const FIELDS: &[Field] = &[
     ("created_at", BASE),
     ("updated_at", BASE),
     ("component", BASE),

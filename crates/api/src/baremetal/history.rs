@@ -15,14 +15,17 @@ use store::Record;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/history", "baremetal:node:history:get", handler!(list))
+        .says("Lists the node's errors and what led to them.")
         .since(HISTORY)
         .query(&["detail", "marker", "limit", "sort_key", "sort_dir"]),
     Route::new(Get, "/v1/nodes/{node}/history/{event}", "baremetal:node:history:get", handler!(show))
+        .says("Shows an entry of the node's history.")
         .since(HISTORY)
         .query(&[]),
 ];
 
-const FIELDS: &[Field] = &[
+/// Fields of an entry, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", BASE),
     ("created_at", BASE),
     ("severity", BASE),

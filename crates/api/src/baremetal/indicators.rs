@@ -1,6 +1,6 @@
 //! `/v1/nodes/{node}/management/{inject_nmi,indicators}`: the machine's diagnostic interrupt and its LEDs.
 
-use super::schema::{STRING, property};
+use super::schema::{Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
@@ -18,9 +18,9 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:inject_nmi",
         handler!(inject_nmi),
     )
+    .says("Sends the node a non-maskable interrupt.")
     .since(INJECT_NMI)
-    .query(&[])
-    .takes(Takes::Object(&[], &[]))
+    .takes(Takes::Arguments(&[], &[]))
     .success(StatusCode::NO_CONTENT),
     Route::new(
         Get,
@@ -28,6 +28,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_indicator_state",
         handler!(list),
     )
+    .says("Lists the node's indicator lamps.")
     .since(INDICATORS)
     .query(&[]),
     Route::new(
@@ -36,6 +37,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_indicator_state",
         handler!(show),
     )
+    .says("Asks the BMC for the state of an indicator lamp.")
     .since(INDICATORS)
     .query(&[]),
     Route::new(
@@ -44,17 +46,17 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:set_indicator_state",
         handler!(set),
     )
+    .says("Sets an indicator lamp.")
     .since(INDICATORS)
-    .query(STATE)
-    .takes(Takes::Object(&[property("state", STRING)], STATE))
+    .takes(Takes::Arguments(STATE, &["state"]))
     .success(StatusCode::NO_CONTENT),
 ];
 
-const STATE: &[&str] = &["state"];
+const STATE: &[Property] = &[property("state", STRING)];
 
 /// `PUT …/inject_nmi {}`
 pub async fn inject_nmi(call: Call) -> Result<Reply, ApiError> {
-    call.arguments()?.only(&[])?;
+    call.arguments_of(&[])?;
     let node = call.node().await?.node;
     call.state.conductor.inject_nmi(node.uuid).await?;
     Ok(Reply::empty())
@@ -91,8 +93,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
 
 /// `PUT …/indicators/{name@component} {state}`
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(STATE)?;
+    let args = call.arguments_of(STATE)?;
     args.require("state")?;
     args.text("state")?;
     let node = call.node().await?.node;

@@ -24,28 +24,34 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/inspection_rules", "baremetal:inspection_rule:get", handler!(list))
+        .says("Lists inspection rules.")
         .query(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail", "phase"])
         .since(v::INSPECTION_RULES),
     Route::new(Post, "/v1/inspection_rules", "baremetal:inspection_rule:create", handler!(create))
+        .says("Creates an inspection rule.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .since(v::INSPECTION_RULES)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::CREATED),
     Route::new(Delete, "/v1/inspection_rules", "baremetal:inspection_rule:delete", handler!(delete_all))
+        .says("Removes all inspection rules.")
         .query(&[])
         .since(v::INSPECTION_RULES)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/inspection_rules/{rule}", "baremetal:inspection_rule:get", handler!(show))
+        .says("Shows an inspection rule.")
         .query(&["fields"])
         .since(v::INSPECTION_RULES),
     Route::new(Patch, "/v1/inspection_rules/{rule}", "baremetal:inspection_rule:update", handler!(patch))
+        .says("Changes an inspection rule.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE))
         .since(v::INSPECTION_RULES)
         .below(StatusCode::METHOD_NOT_ALLOWED),
     Route::new(Delete, "/v1/inspection_rules/{rule}", "baremetal:inspection_rule:delete", handler!(delete))
+        .says("Removes an inspection rule.")
         .query(&[])
         .since(v::INSPECTION_RULES)
         .below(StatusCode::METHOD_NOT_ALLOWED)
@@ -71,7 +77,8 @@ const HIGHEST: i64 = 9999;
 /// The one phase that there is.
 const PHASE: &str = "main";
 
-const FIELDS: &[Field] = &[
+/// Fields of an inspection rule, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", v::BASE),
     ("created_at", v::BASE),
     ("updated_at", v::BASE),

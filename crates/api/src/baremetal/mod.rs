@@ -59,7 +59,10 @@ mod volume_connectors;
 mod volume_targets;
 
 use crate::route::{Route, Table};
+use fields::Field;
+use model::volume::{VolumeConnector, VolumeTarget};
 use std::sync::LazyLock;
+use volume::Volume;
 
 /// Every route that is served.
 pub static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ROUTES));
@@ -111,6 +114,43 @@ const ROUTES: &[&[Route]] = &[
     external_events::ROUTES,
 ];
 
+/// The fields of a resource, for the schemas of the OpenAPI document.
+pub struct Fields {
+    /// Name of its schema.
+    pub schema: &'static str,
+    /// Last word of its collection's path, and key of its lists.
+    pub collection: &'static str,
+    lists: &'static [&'static [Field]],
+}
+
+impl Fields {
+    /// Each field, and the microversion that it came with.
+    pub fn all(&self) -> impl Iterator<Item = Field> + use<> {
+        self.lists.iter().copied().flatten().copied()
+    }
+}
+
+/// What is shown beside the fields that `fields=` may name.
+const LINKS: &[Field] = &[("links", model::version::BASE)];
+
+/// The resources that have a list of fields.
+pub const RESOURCES: &[Fields] = &[
+    Fields { schema: "Node", collection: "nodes", lists: node_fields::ALL },
+    Fields { schema: "Port", collection: "ports", lists: &[port_fields::FIELDS] },
+    Fields { schema: "Portgroup", collection: "portgroups", lists: &[portgroup_document::FIELDS] },
+    Fields { schema: "Chassis", collection: "chassis", lists: &[chassis::FIELDS] },
+    Fields { schema: "VolumeConnector", collection: "connectors", lists: &[VolumeConnector::FIELDS] },
+    Fields { schema: "VolumeTarget", collection: "targets", lists: &[VolumeTarget::FIELDS] },
+    Fields { schema: "Allocation", collection: "allocations", lists: &[allocations::FIELDS] },
+    Fields { schema: "DeployTemplate", collection: "deploy_templates", lists: &[deploy_templates::FIELDS] },
+    Fields { schema: "Runbook", collection: "runbooks", lists: &[runbooks::FIELDS] },
+    Fields { schema: "InspectionRule", collection: "inspection_rules", lists: &[inspection_rules::FIELDS] },
+    Fields { schema: "BiosSetting", collection: "bios", lists: &[bios::FIELDS] },
+    Fields { schema: "FirmwareComponent", collection: "firmware", lists: &[firmware::FIELDS] },
+    Fields { schema: "HistoryEntry", collection: "history", lists: &[history::FIELDS, LINKS] },
+    Fields { schema: "Conductor", collection: "conductors", lists: &[conductors::FIELDS] },
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +178,15 @@ mod tests {
         let public: Vec<_> = TABLE.routes().filter(|route| route.public).map(|route| route.path).collect();
         assert_eq!(
             public,
-            ["/", "/v1", "/healthcheck", "/v1/lookup", "/v1/heartbeat/{node}", "/v1/continue_inspection"]
+            [
+                "/",
+                "/v1",
+                "/healthcheck",
+                "/openapi.json",
+                "/v1/lookup",
+                "/v1/heartbeat/{node}",
+                "/v1/continue_inspection"
+            ]
         );
     }
 

@@ -3,14 +3,14 @@
 use super::chassis;
 use super::node_fields::since;
 use super::nodes::whole;
-use super::schema::{BAG, FLAG, Property, STRING, TEXT, check, limited, property};
+use super::schema::{ARRAY, BAG, FLAG, OBJECT, Property, STRING, TEXT, check, limited, property};
 use crate::args::{boolean, is_node_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
-use crate::route::Route;
 use crate::route::Verb::Post;
+use crate::route::{Route, Takes};
 use crate::wording::{display, repr};
 use axum::http::StatusCode;
 use model::driver;
@@ -22,8 +22,17 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// Rows of the route table.
-pub const ROUTES: &[Route] =
-    &[Route::new(Post, "/v1/nodes", "baremetal:node:create", handler!(create)).success(StatusCode::CREATED)];
+pub const ROUTES: &[Route] = &[Route::new(Post, "/v1/nodes", "baremetal:node:create", handler!(create))
+    .success(StatusCode::CREATED)
+    .says("Registers a node.")
+    .query(&[])
+    .takes(Takes::Object(PROPERTIES, &["driver"]))];
+
+const NETWORK_DATA: &[Property] = &[
+    property("links", ARRAY).items(&property("", OBJECT)),
+    property("networks", ARRAY).items(&property("", OBJECT)),
+    property("services", ARRAY).items(&property("", OBJECT)),
+];
 
 /// What a body may carry when a node is created.
 pub const PROPERTIES: &[Property] = &[
@@ -31,7 +40,7 @@ pub const PROPERTIES: &[Property] = &[
     property("bios_interface", TEXT),
     property("boot_interface", TEXT),
     property("boot_mode", TEXT),
-    property("chassis_uuid", TEXT),
+    property("chassis_uuid", TEXT).format("uuid"),
     property("conductor_group", TEXT),
     property("console_enabled", FLAG),
     property("console_interface", TEXT),
@@ -45,12 +54,12 @@ pub const PROPERTIES: &[Property] = &[
     property("inspect_interface", TEXT),
     property("instance_info", BAG),
     limited("instance_name", TEXT, 1, 255),
-    property("instance_uuid", TEXT),
+    property("instance_uuid", TEXT).format("uuid"),
     property("lessee", TEXT),
     property("management_interface", TEXT),
     property("maintenance", FLAG),
     property("name", TEXT),
-    property("network_data", BAG),
+    property("network_data", BAG).keys(NETWORK_DATA, &[]),
     property("network_interface", TEXT),
     property("owner", TEXT),
     limited("parent_node", TEXT, 0, 255),
@@ -64,7 +73,7 @@ pub const PROPERTIES: &[Property] = &[
     property("secure_boot", FLAG),
     property("shard", TEXT),
     property("storage_interface", TEXT),
-    property("uuid", TEXT),
+    property("uuid", TEXT).format("uuid"),
     property("vendor_interface", TEXT),
 ];
 
@@ -92,7 +101,6 @@ const RESERVED: &[&str] = &[
 
 /// `POST /v1/nodes`
 pub async fn create(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let body = object("node", call.json()?)?;
     check_network_data("Schema error for node:", body.get("network_data"))?;
     check("node", &body, PROPERTIES, &["driver"])?;

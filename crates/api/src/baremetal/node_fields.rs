@@ -90,6 +90,9 @@ const SUBRESOURCES: &[Field] = &[
     ("volume", v::VOLUMES),
 ];
 
+/// All that a whole node has but its own links.
+pub const ALL: &[&[Field]] = &[FIELDS, WHOLE_ONLY, SUBRESOURCES, &[("links", v::BASE)]];
+
 /// Fields of a list without `detail`.
 pub const DEFAULT: &[&str] =
     &["instance_uuid", "maintenance", "power_state", "provision_state", "uuid", "name"];

@@ -20,11 +20,17 @@ use store::{ListedNode, NodeQuery};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes", "baremetal:node:list", handler!(list)).query(ARGUMENTS),
-    Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail)).query(FILTERS),
+    Route::new(Get, "/v1/nodes", "baremetal:node:list", handler!(list))
+        .says("Lists nodes.")
+        .query(ARGUMENTS)
+        .query_since(FILTER_VERSIONS),
+    Route::new(Get, "/v1/nodes/detail", "baremetal:node:list", handler!(detail))
+        .says("Lists nodes with all their fields.")
+        .query(FILTERS)
+        .query_since(FILTER_VERSIONS),
 ];
 
-/// What the query of a list may have.
+/// Arguments of a list of nodes.
 pub const ARGUMENTS: &[&str] = &[
     "fields",
     "detail",
@@ -58,7 +64,7 @@ pub const ARGUMENTS: &[&str] = &[
 pub const FILTERS: &[&str] = ARGUMENTS.split_at(2).1;
 
 /// Filters that came with a microversion.
-const FILTER_VERSIONS: &[(&str, Microversion)] = &[
+pub const FILTER_VERSIONS: &[(&str, Microversion)] = &[
     ("driver", v::DRIVER_FILTER),
     ("resource_class", v::RESOURCE_CLASS),
     ("fault", v::FAULT),
@@ -75,18 +81,17 @@ const FILTER_VERSIONS: &[(&str, Microversion)] = &[
 
 /// `GET /v1/nodes`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
-    let args = call.query.clone();
-    let chosen = Chosen::of_list(&args, call.version, FIELDS, DEFAULT, unknown_node_field)?;
-    page(&call, &args, &chosen, "nodes").await
+    let chosen = Chosen::of_list(&call.query, call.version, FIELDS, DEFAULT, unknown_node_field)?;
+    page(&call, &chosen, "nodes").await
 }
 
 /// `GET /v1/nodes/detail`
 pub async fn detail(call: Call) -> Result<Reply, ApiError> {
-    let args = call.query.clone();
-    page(&call, &args, &Chosen::All, "nodes/detail").await
+    page(&call, &Chosen::All, "nodes/detail").await
 }
 
-async fn page(call: &Call, args: &Args, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
+async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
+    let args = &call.query;
     let page = Page::read(call, args, FIELDS, NodeQuery::SORT_COLUMNS)?;
     let mut query = query(call, args)?;
     query.sort = Some(page.sort);

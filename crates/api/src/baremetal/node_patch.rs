@@ -14,8 +14,8 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
-use crate::route::Route;
 use crate::route::Verb::Patch;
+use crate::route::{Route, Takes};
 use crate::wording::repr;
 use model::driver::{self, Enabled};
 use model::event::{EventKind, LogEvent};
@@ -27,7 +27,11 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
-    &[Route::new(Patch, "/v1/nodes/{node}", "baremetal:node:update", handler!(patch))];
+    &[Route::new(Patch, "/v1/nodes/{node}", "baremetal:node:update", handler!(patch))
+        .says("Changes a node.")
+        .query(&["reset_interfaces"])
+        .query_since(&[("reset_interfaces", v::RESET_INTERFACES)])
+        .takes(Takes::Patch(PATCHABLE))];
 
 /// Attributes that a patch may change, in the order in which refusals list them.
 const PATCHABLE: &[&str] = &[
@@ -75,7 +79,6 @@ const REFIT_ALLOWED: &[S] = &[S::Enroll, S::Inspecting, S::InspectWait, S::Manag
 
 /// `PATCH /v1/nodes/{node}`
 pub async fn patch(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&["reset_interfaces"])?;
     let reset = call.query.boolean("reset_interfaces")?;
     if reset.is_some() && !call.version.has(v::RESET_INTERFACES) {
         return Err(ApiError::not_acceptable());

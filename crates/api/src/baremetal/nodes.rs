@@ -17,16 +17,21 @@ use store::{NodeQuery, StoreError};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes/{node}", "baremetal:node:get", handler!(show)),
+    Route::new(Get, "/v1/nodes/{node}", "baremetal:node:get", handler!(show))
+        .says("Shows a node.")
+        .query(&["fields"]),
     Route::new(Delete, "/v1/nodes/{node}", "baremetal:node:delete", handler!(delete))
+        .says("Removes a node.")
+        .query(&[])
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/nodes/{node}/children", "baremetal:node:get", handler!(children))
+        .says("Lists the nodes below this one.")
+        .query(&[])
         .since(v::PARENT_NODE),
 ];
 
 /// `GET /v1/nodes/{node}`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&["fields"])?;
     let row = call.node().await?;
     let chosen = Chosen::of_one(&call.query, call.version, FIELDS, unknown_node_field)?;
     let context = Context {
@@ -51,7 +56,6 @@ pub fn whole(call: &Call, node: &Node) -> Result<Reply, ApiError> {
 
 /// `DELETE /v1/nodes/{node}`
 pub async fn delete(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     let available = call.state.settings.allow_deleting_available_nodes;
     let mut tries = 1;
@@ -114,7 +118,6 @@ fn deletable(node: &Node, available: bool) -> Result<(), ApiError> {
 
 /// `GET /v1/nodes/{node}/children`
 pub async fn children(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     let mut query = NodeQuery {
         equal: vec![("parent_node", uuid.to_string())],

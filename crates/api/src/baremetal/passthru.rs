@@ -20,6 +20,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:vendor_passthru",
         handler!(node_methods),
     )
+    .says("Lists the methods of the node's vendor interface.")
     .query(&[]),
     node_row(Get, false, handler!(get_node)),
     node_row(Post, false, handler!(post_node)),
@@ -37,6 +38,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:driver:vendor_passthru",
         handler!(driver_methods),
     )
+    .says("Lists the methods of the driver's vendor interface.")
     .query(&[]),
     driver_row(Get, false, handler!(get_driver)),
     driver_row(Post, false, handler!(post_driver)),
@@ -72,6 +74,7 @@ const fn row(
     } else {
         Route::new(verb, paths[0], policy, handler).query(&["method"])
     };
+    let route = route.says("Calls a method of the vendor interface.");
     if matches!(verb, Verb::Get) { route } else { route.takes(Takes::Anything) }
 }
 

@@ -17,12 +17,18 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes/{node}/ports", "baremetal:port:list", handler!(list_of_node)).query(LIST),
+    Route::new(Get, "/v1/nodes/{node}/ports", "baremetal:port:list", handler!(list_of_node))
+        .says("Lists the node's ports.")
+        .query(LIST),
     Route::new(Get, "/v1/nodes/{node}/ports/detail", "baremetal:port:list", handler!(detail_of_node))
+        .says("Lists the node's ports with all their fields.")
         .query(DETAIL),
-    Route::new(Get, "/v1/ports", "baremetal:port:list", handler!(list)).query(LIST),
-    Route::new(Get, "/v1/ports/detail", "baremetal:port:list", handler!(detail)).query(DETAIL),
+    Route::new(Get, "/v1/ports", "baremetal:port:list", handler!(list)).says("Lists ports.").query(LIST),
+    Route::new(Get, "/v1/ports/detail", "baremetal:port:list", handler!(detail))
+        .says("Lists ports with all their fields.")
+        .query(DETAIL),
     Route::new(Get, "/v1/portgroups/{portgroup}/ports", "baremetal:port:list", handler!(list_of_portgroup))
+        .says("Lists the port group's ports.")
         .since(v::PORTGROUP_LISTS)
         .query(LIST),
     Route::new(
@@ -31,6 +37,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:port:list",
         handler!(detail_of_portgroup),
     )
+    .says("Lists the port group's ports with all their fields.")
     .since(v::PORTGROUP_LISTS)
     .query(DETAIL),
 ];

@@ -17,6 +17,7 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/portgroups", "baremetal:portgroup:list", handler!(list_of_node))
+        .says("Lists the node's port groups.")
         .since(v::PORTGROUP_LISTS)
         .query(LIST),
     Route::new(
@@ -25,12 +26,15 @@ pub const ROUTES: &[Route] = &[
         "baremetal:portgroup:list",
         handler!(detail_of_node),
     )
+    .says("Lists the node's port groups with all their fields.")
     .since(v::PORTGROUP_LISTS)
     .query(DETAIL),
     Route::new(Get, "/v1/portgroups", "baremetal:portgroup:list", handler!(list))
+        .says("Lists port groups.")
         .since(v::PORTGROUPS)
         .query(LIST),
     Route::new(Get, "/v1/portgroups/detail", "baremetal:portgroup:list", handler!(detail))
+        .says("Lists port groups with all their fields.")
         .since(v::PORTGROUPS)
         .query(DETAIL),
 ];

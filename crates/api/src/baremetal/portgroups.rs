@@ -29,18 +29,22 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Post, "/v1/portgroups", "baremetal:portgroup:create", handler!(create))
+        .says("Registers a port group.")
         .since(v::PORTGROUPS)
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .success(StatusCode::CREATED),
     Route::new(Get, "/v1/portgroups/{portgroup}", "baremetal:portgroup:get", handler!(show))
+        .says("Shows a port group.")
         .since(v::PORTGROUPS)
         .query(&["fields"]),
     Route::new(Patch, "/v1/portgroups/{portgroup}", "baremetal:portgroup:update", handler!(patch))
+        .says("Changes a port group.")
         .since(v::PORTGROUPS)
         .query(&[])
         .takes(Takes::Patch(PATCHABLE)),
     Route::new(Delete, "/v1/portgroups/{portgroup}", "baremetal:portgroup:delete", handler!(delete))
+        .says("Removes a port group.")
         .since(v::PORTGROUPS)
         .query(&[])
         .success(StatusCode::NO_CONTENT),

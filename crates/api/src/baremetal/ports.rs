@@ -29,14 +29,19 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Post, "/v1/ports", "baremetal:port:create", handler!(create))
+        .says("Registers a port.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .success(StatusCode::CREATED),
-    Route::new(Get, "/v1/ports/{port}", "baremetal:port:get", handler!(show)).query(&["fields"]),
+    Route::new(Get, "/v1/ports/{port}", "baremetal:port:get", handler!(show))
+        .says("Shows a port.")
+        .query(&["fields"]),
     Route::new(Patch, "/v1/ports/{port}", "baremetal:port:update", handler!(patch))
+        .says("Changes a port.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE)),
     Route::new(Delete, "/v1/ports/{port}", "baremetal:port:delete", handler!(delete))
+        .says("Removes a port.")
         .query(&[])
         .success(StatusCode::NO_CONTENT),
 ];

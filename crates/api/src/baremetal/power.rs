@@ -1,10 +1,11 @@
 //! `PUT /v1/nodes/{node}/states/power`
 
+use super::schema::{INTEGER, NULL, Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
-use crate::route::Route;
 use crate::route::Verb::Put;
+use crate::route::{Route, Takes};
 use crate::wording::display;
 use axum::http::StatusCode;
 use conductor::PowerRequest;
@@ -15,12 +16,18 @@ use model::version::SOFT_POWER;
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
     &[Route::new(Put, "/v1/nodes/{node}/states/power", "baremetal:node:set_power_state", handler!(set))
+        .says("Turns the node on or off, or reboots it.")
+        .takes(Takes::Arguments(POWER, &["target"]))
         .success(StatusCode::ACCEPTED)];
+
+const POWER: &[Property] = &[
+    property("target", STRING).one_of(PowerTarget::WORDS),
+    property("timeout", INTEGER.or(NULL)).range(1, i64::MAX).since(SOFT_POWER),
+];
 
 /// Records the wish; the conductor carries it out.
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(&["target", "timeout"])?;
+    let args = call.arguments_of(POWER)?;
     args.require("target")?;
     let target = args.text("target")?.unwrap_or("None");
     let timeout = args.integer("timeout")?;

@@ -3,6 +3,7 @@
 //! Here is what depends on the microversion and on the body's form. What depends on the node (protection, maintenance, validation,
 //! the config drive) is the conductor's; only the state table is looked at before, since its refusal goes first by contract.
 
+use super::schema::{BAG, FLAG, LIST, Property, STRING, TEXT, limited, property};
 use super::steps::{DEPLOY_STEP, USER_STEP, read_step};
 use crate::args::Args;
 use crate::call::{Call, Reply};
@@ -10,8 +11,8 @@ use crate::error::ApiError;
 use crate::handler;
 use crate::limits::PROVISION_BODY_BYTES;
 use crate::limits::STEPS;
-use crate::route::Route;
 use crate::route::Verb::Put;
+use crate::route::{Route, Takes};
 use crate::wording::{display, repr, repr_text};
 use axum::http::StatusCode;
 use conductor::ProvisionRequest;
@@ -30,18 +31,20 @@ pub const ROUTES: &[Route] = &[Route::new(
     "baremetal:node:set_provision_state",
     handler!(set),
 )
+.says("Asks for another provision state by its verb.")
+.takes(Takes::Arguments(ARGUMENTS, &["target"]))
 .success(StatusCode::ACCEPTED)
 .body_limit(PROVISION_BODY_BYTES)];
 
-const ARGUMENTS: &[&str] = &[
-    "target",
-    "configdrive",
-    "clean_steps",
-    "deploy_steps",
-    "rescue_password",
-    "disable_ramdisk",
-    "service_steps",
-    "runbook",
+const ARGUMENTS: &[Property] = &[
+    property("target", STRING).one_of(&Event::TARGETS),
+    property("configdrive", STRING.or(BAG)),
+    limited("clean_steps", LIST, 0, STEPS).items(&USER_STEP).since(v::MANUAL_CLEAN),
+    limited("deploy_steps", LIST, 0, STEPS).items(&DEPLOY_STEP).since(v::DEPLOY_STEPS),
+    property("rescue_password", TEXT).since(v::RESCUE),
+    property("disable_ramdisk", FLAG).since(v::CLEAN_DISABLE_RAMDISK),
+    limited("service_steps", LIST, 0, STEPS).items(&USER_STEP).since(v::SERVICE),
+    property("runbook", TEXT).since(v::RUNBOOKS),
 ];
 
 /// The microversions that verbs came with.
@@ -63,8 +66,7 @@ const LATE_VERB_VERSIONS: &[(&str, Microversion)] = &[("unhold", v::UNHOLD), ("s
 
 /// `PUT …/states/provision`
 pub async fn set(call: Call) -> Result<Reply, ApiError> {
-    let mut args = call.arguments()?;
-    args.only(ARGUMENTS)?;
+    let mut args = call.arguments_of(ARGUMENTS)?;
     args.require("target")?;
     let target = args.text("target")?.unwrap_or("None").to_owned();
     let disable_ramdisk = args.boolean("disable_ramdisk")?;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Put, "/v1/nodes/{node}/states/raid", "baremetal:node:set_raid_state", handler!(set))
+        .says("Sets the RAID configuration that the node shall get.")
         .since(RAID)
         .below(StatusCode::NOT_ACCEPTABLE)
         .query(&[])
@@ -26,6 +27,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:driver:get_raid_logical_disk_properties",
         handler!(properties),
     )
+    .says("Describes what a logical disk of a RAID configuration may have.")
     .since(RAID)
     .below(StatusCode::NOT_ACCEPTABLE)
     .query(&[]),

@@ -2,13 +2,14 @@
 //! and what state the node is in, is what counts.
 
 use super::node_fields::internal_info;
+use super::schema::{Property, TEXT, property};
 use crate::args::normal_mac;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::{INSPECTION_BODY_BYTES, LOOKUP_ADDRESSES};
-use crate::route::Route;
 use crate::route::Verb::{Get, Post};
+use crate::route::{Route, Takes};
 use crate::wording::repr;
 use axum::http::StatusCode;
 use conductor::{HeartbeatRequest, InspectionReport, LookupRequest};
@@ -21,10 +22,14 @@ use serde_json::{Value, json};
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/lookup", "baremetal:driver:ipa_lookup", handler!(lookup))
+        .says("Tells a ramdisk which node it runs on.")
+        .query(&["addresses", "node_uuid"])
         .since(v::RAMDISK)
         .public()
         .ramdisk(),
     Route::new(Post, "/v1/heartbeat/{node}", "baremetal:node:ipa_heartbeat", handler!(heartbeat))
+        .says("Says that the node's ramdisk is there, and where.")
+        .takes(Takes::Arguments(HEARTBEAT, &["callback_url"]))
         .since(v::RAMDISK)
         .success(StatusCode::ACCEPTED)
         .public()
@@ -36,6 +41,9 @@ pub const ROUTES: &[Route] = &[
         "baremetal:driver:ipa_continue_inspection",
         handler!(continue_inspection),
     )
+    .says("Takes what a ramdisk found on its machine.")
+    .query(&["node_uuid"])
+    .takes(Takes::Anything)
     .success(StatusCode::ACCEPTED)
     .body_limit(INSPECTION_BODY_BYTES)
     .public()
@@ -45,7 +53,6 @@ pub const ROUTES: &[Route] = &[
 /// `GET /v1/lookup?addresses=…&node_uuid=…`
 pub async fn lookup(call: Call) -> Result<Reply, ApiError> {
     let args = &call.query;
-    args.only(&["addresses", "node_uuid"])?;
     let node_uuid = args.uuid("node_uuid")?;
     // What is no MAC address is passed over: ramdisks report whatever their hardware says.
     let addresses: Vec<String> = args
@@ -221,17 +228,18 @@ fn config(call: &Call, node: &Node, token: Option<Secret>) -> Result<serde_json:
     Ok(shown)
 }
 
+const HEARTBEAT: &[Property] = &[
+    property("callback_url", TEXT).format("uri"),
+    property("agent_version", TEXT).since(v::HEARTBEAT_VERSION),
+    property("agent_token", TEXT).since(v::AGENT_TOKEN),
+    property("agent_verify_ca", TEXT).since(v::AGENT_VERIFY_CA),
+    property("agent_status", TEXT).one_of(&["start", "end", "error"]).since(v::AGENT_STATUS),
+    property("agent_status_message", TEXT).since(v::AGENT_STATUS),
+];
+
 /// `POST /v1/heartbeat/{node}`
 pub async fn heartbeat(call: Call) -> Result<Reply, ApiError> {
-    let args = call.arguments()?;
-    args.only(&[
-        "callback_url",
-        "agent_version",
-        "agent_token",
-        "agent_verify_ca",
-        "agent_status",
-        "agent_status_message",
-    ])?;
+    let args = call.arguments_of(HEARTBEAT)?;
     args.require("callback_url")?;
     let text = |name: &str| args.text(name).map(|value| value.map(str::to_owned));
     let callback_url = text("callback_url")?.unwrap_or_default();

@@ -19,22 +19,28 @@ use std::collections::BTreeSet;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/runbooks/{runbook}/traits", "baremetal:runbook:get", handler!(list))
+        .says("Lists the runbook's traits.")
         .query(&[])
         .since(v::RUNBOOK_TRAITS),
     Route::new(Put, "/v1/runbooks/{runbook}/traits", "baremetal:runbook:update", handler!(replace))
+        .says("Replaces the runbook's traits.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, &["traits"]))
         .since(v::RUNBOOK_TRAITS)
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/runbooks/{runbook}/traits", "baremetal:runbook:update", handler!(clear))
+        .says("Removes all of the runbook's traits.")
         .query(&[])
         .since(v::RUNBOOK_TRAITS)
         .success(StatusCode::NO_CONTENT),
     Route::new(Put, "/v1/runbooks/{runbook}/traits/{trait}", "baremetal:runbook:update", handler!(add))
+        .says("Adds a trait to the runbook.")
+        .takes(Takes::Nothing)
         .query(&[])
         .since(v::RUNBOOK_TRAITS)
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/runbooks/{runbook}/traits/{trait}", "baremetal:runbook:update", handler!(remove))
+        .says("Removes a trait from the runbook.")
         .query(&[])
         .since(v::RUNBOOK_TRAITS)
         .success(StatusCode::NO_CONTENT),

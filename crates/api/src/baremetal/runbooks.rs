@@ -26,23 +26,28 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/runbooks", "baremetal:runbook:list", handler!(list))
+        .says("Lists runbooks.")
         .query(&["marker", "limit", "sort_key", "sort_dir", "fields", "detail", "project"])
         .since(v::RUNBOOKS),
     Route::new(Post, "/v1/runbooks", "baremetal:runbook:create", handler!(create))
+        .says("Creates a runbook.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .since(v::RUNBOOKS)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::CREATED),
     Route::new(Get, "/v1/runbooks/{runbook}", "baremetal:runbook:get", handler!(show))
+        .says("Shows a runbook.")
         .query(&["fields"])
         .since(v::RUNBOOKS),
     Route::new(Patch, "/v1/runbooks/{runbook}", "baremetal:runbook:update", handler!(patch))
+        .says("Changes a runbook.")
         .query(&[])
         .takes(Takes::Patch(PATCHABLE))
         .since(v::RUNBOOKS)
         .below(StatusCode::METHOD_NOT_ALLOWED),
     Route::new(Delete, "/v1/runbooks/{runbook}", "baremetal:runbook:delete", handler!(delete))
+        .says("Removes a runbook.")
         .query(&[])
         .since(v::RUNBOOKS)
         .below(StatusCode::METHOD_NOT_ALLOWED)
@@ -63,7 +68,8 @@ const PROPERTIES: &[Property] = &[
 const REQUIRED: &[&str] = &["steps", "name"];
 const PATCHABLE: &[&str] = &["disable_ramdisk", "extra", "name", "owner", "public", "steps", "description"];
 
-const FIELDS: &[Field] = &[
+/// Fields of a runbook, and the microversion of each.
+pub const FIELDS: &[Field] = &[
     ("uuid", v::BASE),
     ("created_at", v::BASE),
     ("updated_at", v::BASE),

@@ -105,6 +105,8 @@ pub struct Property {
     pub items: Option<&'static Property>,
     /// May a list have the same item twice?
     pub unique: bool,
+    /// What the values of an object are, whatever their keys; the name doesn't count.
+    pub values: Option<&'static Property>,
     /// Keys of an object, and those of them that must be there. None: any.
     pub keys: Option<(&'static [Property], &'static [&'static str])>,
     /// The microversion that it came with; handlers refuse it below.
@@ -148,6 +150,18 @@ impl Property {
         self
     }
 
+    /// An object of these values, whatever the keys.
+    pub const fn values(mut self, value: &'static Property) -> Self {
+        self.values = Some(value);
+        self
+    }
+
+    /// The same under a name.
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// An object of these keys, some of which must be there.
     pub const fn keys(mut self, keys: &'static [Property], required: &'static [&'static str]) -> Self {
         self.keys = Some((keys, required));
@@ -173,6 +187,7 @@ pub const fn property(name: &'static str, types: Types) -> Property {
         range: (i64::MIN, i64::MAX),
         items: None,
         unique: false,
+        values: None,
         keys: None,
         since: BASE,
     }
@@ -190,7 +205,7 @@ pub fn check(
     properties: &[Property],
     required: &[&str],
 ) -> Result<(), ApiError> {
-    check_object(object, properties, required).map_err(|reason| refusal(what, &reason))
+    check_object(object, properties, required, None).map_err(|reason| refusal(what, &reason))
 }
 
 /// A refusal in jsonschema's words. Ironic's newer routes don't say what the schema is for: `what` is empty there.
@@ -203,11 +218,21 @@ fn check_object(
     object: &Map<String, Value>,
     properties: &[Property],
     required: &[&str],
+    others: Option<&Property>,
 ) -> Result<(), String> {
     if let Some(missing) = required.iter().find(|key| !object.contains_key(**key)) {
         return Err(format!("'{missing}' is a required property"));
     }
-    unknown_keys(object, |key| properties.iter().any(|property| property.name == key))?;
+    let is_known = |key: &str| properties.iter().any(|property| property.name == key);
+    match others {
+        None => unknown_keys(object, is_known)?,
+        Some(other) => {
+            let values = object.iter().filter(|(key, _)| !is_known(key)).map(|(_, value)| value);
+            for value in values {
+                check_value(value, other)?;
+            }
+        }
+    }
     for property in properties {
         if let Some(value) = object.get(property.name) {
             check_value(value, property)?;
@@ -223,6 +248,8 @@ pub fn check_value(value: &Value, property: &Property) -> Result<(), String> {
         return Err(format!("{} is not of type {}", repr(value), names.join(", ")));
     }
     match value {
+        // Texts are stored in columns too, and not every database takes it there.
+        Value::String(text) if text.contains('\0') => Err(format!("{} has a NUL character", repr(value))),
         Value::String(text) => {
             check_length(value, text.chars().count(), property)?;
             if !property.one_of.is_empty() && !property.one_of.contains(&text.as_str()) {
@@ -246,9 +273,12 @@ pub fn check_value(value: &Value, property: &Property) -> Result<(), String> {
             }
             Ok(())
         }
-        Value::Object(map) => match property.keys {
-            Some((keys, required)) => check_object(map, keys, required),
-            None => Ok(()),
+        Value::Object(map) => match (property.keys, property.values) {
+            (None, None) => Ok(()),
+            (keys, others) => {
+                let (keys, required) = keys.unwrap_or_default();
+                check_object(map, keys, required, others)
+            }
         },
         Value::Null | Value::Bool(_) => Ok(()),
     }
@@ -356,6 +386,9 @@ mod tests {
         &["interface"],
     );
     const NESTED: &[Property] = &[
+        property("limits", OBJECT)
+            .keys(&[property("name", STRING)], &["name"])
+            .values(&property("", INTEGER)),
         limited("steps", ARRAY, 1, 2).items(&STEP),
         property("traits", LIST)
             .items(&property("", STRING).pattern("^CUSTOM_", |text| text.starts_with("CUSTOM_")))
@@ -398,6 +431,10 @@ mod tests {
             nested(json!({"traits": ["CUSTOM_A", "CUSTOM_A"]})),
             "['CUSTOM_A', 'CUSTOM_A'] has non-unique elements"
         );
+        assert_eq!(nested(json!({"traits": ["CUSTOM_\0"]})), "'CUSTOM_\\x00' has a NUL character");
+        assert_eq!(nested(json!({"limits": {"name": "x", "a": 1, "b": 2}})), "");
+        assert_eq!(nested(json!({"limits": {"a": 1}})), "'name' is a required property");
+        assert_eq!(nested(json!({"limits": {"name": "x", "a": "y"}})), "'y' is not of type 'integer'");
         assert_eq!(nested(json!({"share": "x"})), "'x' is not of type 'number'");
     }
 }

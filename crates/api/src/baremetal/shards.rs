@@ -9,8 +9,10 @@ use model::version as v;
 use serde_json::{Value, json};
 
 /// Rows of the route table.
-pub const ROUTES: &[Route] =
-    &[Route::new(Get, "/v1/shards", "baremetal:shards:get", handler!(list)).query(&[]).since(v::SHARD)];
+pub const ROUTES: &[Route] = &[Route::new(Get, "/v1/shards", "baremetal:shards:get", handler!(list))
+    .says("Counts the nodes of each shard.")
+    .query(&[])
+    .since(v::SHARD)];
 
 /// `{"shards": [{name, count}]}`; nodes without a shard are counted as shard `None`, as in Ironic.
 pub async fn list(call: Call) -> Result<Reply, ApiError> {

@@ -12,11 +12,12 @@ use serde_json::json;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
-    &[Route::new(Get, "/v1/nodes/{node}/states", "baremetal:node:get_states", handler!(show))];
+    &[Route::new(Get, "/v1/nodes/{node}/states", "baremetal:node:get_states", handler!(show))
+        .says("Shows what of a node changes while it is worked on.")
+        .query(&[])];
 
 /// What of a node changes while it is worked on: what clients poll.
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let node = call.node().await?.node;
     let mut states = json!({
         "console_enabled": node.console_enabled,

@@ -1,14 +1,14 @@
 //! `/v1/nodes/{node}/traits`
 
-use super::schema::{check_keys, refusal};
+use super::schema::{ARRAY, Property, STRING, check, property, refusal};
 use crate::args::object;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::TRAITS;
-use crate::route::Route;
 use crate::route::Verb::{Delete, Get, Put};
-use crate::wording::{repr, repr_text};
+use crate::route::{Route, Takes};
+use crate::wording::repr_text;
 use axum::http::StatusCode;
 use model::version as v;
 use serde_json::{Value, json};
@@ -18,23 +18,37 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/traits", "baremetal:node:traits:list", handler!(list))
+        .says("Lists the node's traits.")
+        .query(&[])
         .since(v::TRAITS)
         .below(StatusCode::NOT_ACCEPTABLE),
     Route::new(Put, "/v1/nodes/{node}/traits", "baremetal:node:traits:set", handler!(replace))
+        .says("Replaces the node's traits.")
+        .query(&[])
+        .takes(Takes::Object(BODY, &["traits"]))
         .since(v::TRAITS)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/traits", "baremetal:node:traits:delete", handler!(clear))
+        .says("Removes all of the node's traits.")
+        .query(&[])
         .since(v::TRAITS)
         .success(StatusCode::NO_CONTENT),
     Route::new(Put, "/v1/nodes/{node}/traits/{trait}", "baremetal:node:traits:set", handler!(add))
+        .says("Adds a trait to the node.")
+        .query(&[])
+        .takes(Takes::Nothing)
         .since(v::TRAITS)
         .below(StatusCode::METHOD_NOT_ALLOWED)
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/traits/{trait}", "baremetal:node:traits:delete", handler!(remove))
+        .says("Removes a trait from the node.")
+        .query(&[])
         .since(v::TRAITS)
         .success(StatusCode::NO_CONTENT),
 ];
+
+const BODY: &[Property] = &[property("traits", ARRAY).items(&property("", STRING))];
 
 /// The names of os-traits, one a line, sorted.
 const STANDARD: &str = include_str!("standard_traits.txt");
@@ -79,35 +93,21 @@ pub fn check_trait(what: &str, name: &str) -> Result<(), ApiError> {
 
 /// `GET …/traits`
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     Reply::json(&json!({"traits": call.node().await?.node.traits}))
 }
 
 /// `PUT …/traits {traits: […]}` replaces them all.
 pub async fn replace(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let body = object("body", call.json()?)?;
-    check_keys("body", &body, &["traits"])?;
+    check("body", &body, BODY, &[])?;
     let Some(list) = body.get("traits") else {
         return Err(ApiError::invalid(ONE_OR_ALL));
     };
-    let Value::Array(list) = list else {
-        return Err(ApiError::invalid(format!(
-            "Schema error for body: {} is not of type 'array'",
-            repr(list)
-        )));
-    };
     let mut traits = BTreeSet::new();
     // Of several that are wrong the last is named.
-    for item in list.iter().rev() {
-        let Value::String(name) = item else {
-            return Err(ApiError::invalid(format!(
-                "Schema error for body: {} is not of type 'string'",
-                repr(item)
-            )));
-        };
+    for name in list.as_array().into_iter().flatten().rev().filter_map(Value::as_str) {
         check_trait("body", name)?;
-        traits.insert(name.clone());
+        traits.insert(name.to_owned());
     }
     let uuid = call.node().await?.node.uuid;
     change(&call, uuid, |stored| {
@@ -120,7 +120,6 @@ pub async fn replace(call: Call) -> Result<Reply, ApiError> {
 
 /// `DELETE …/traits`
 pub async fn clear(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     change(&call, uuid, |stored| {
         stored.clear();
@@ -132,7 +131,6 @@ pub async fn clear(call: Call) -> Result<Reply, ApiError> {
 
 /// `PUT …/traits/{trait}`, without a body.
 pub async fn add(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let name = call.parameter("trait");
     check_trait("trait", name)?;
     // An empty object counts as none.
@@ -150,7 +148,6 @@ pub async fn add(call: Call) -> Result<Reply, ApiError> {
 
 /// `DELETE …/traits/{trait}`
 pub async fn remove(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let name = call.parameter("trait");
     let uuid = call.node().await?.node.uuid;
     change(&call, uuid, |stored| {

@@ -11,20 +11,22 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/nodes/validate", "baremetal:node:validate", handler!(by_query)),
-    Route::new(Get, "/v1/nodes/{node}/validate", "baremetal:node:validate", handler!(validate)),
+    Route::new(Get, "/v1/nodes/validate", "baremetal:node:validate", handler!(by_query))
+        .says("Says what each interface of the node that the query names would object to.")
+        .query(&["node", "node_uuid"]),
+    Route::new(Get, "/v1/nodes/{node}/validate", "baremetal:node:validate", handler!(validate))
+        .says("Says what each interface of the node would object to.")
+        .query(&[]),
 ];
 
 /// `GET /v1/nodes/{node}/validate`
 pub async fn validate(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&[])?;
     let uuid = call.node().await?.node.uuid;
     of(&call, uuid).await
 }
 
 /// `GET /v1/nodes/validate?node=` (or the older `node_uuid=`)
 pub async fn by_query(call: Call) -> Result<Reply, ApiError> {
-    call.query.only(&["node", "node_uuid"])?;
     let by_uuid = call.query.uuid("node_uuid")?.map(|uuid| uuid.to_string());
     let ident = match (by_uuid, call.query.uuid_or_name("node")?) {
         (Some(uuid), _) => uuid,

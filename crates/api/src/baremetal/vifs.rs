@@ -21,14 +21,17 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/vifs", "baremetal:node:vif:list", handler!(list))
+        .says("Lists the virtual interfaces that are attached to the node.")
         .since(v::VIFS)
         .query(&[]),
     Route::new(Post, "/v1/nodes/{node}/vifs", "baremetal:node:vif:attach", handler!(attach))
+        .says("Attaches a virtual interface to the node.")
         .since(v::VIFS)
         .query(&[])
         .takes(Takes::Object(PROPERTIES, &["id"]))
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/vifs/{vif}", "baremetal:node:vif:detach", handler!(detach))
+        .says("Detaches a virtual interface from the node.")
         .since(v::VIFS)
         .query(&[])
         .success(StatusCode::NO_CONTENT),

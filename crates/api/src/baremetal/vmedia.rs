@@ -17,14 +17,17 @@ use serde_json::{Map, Value};
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/{node}/vmedia", "baremetal:node:vmedia:get", handler!(list))
+        .says("Lists the node's virtual media.")
         .since(GET_VIRTUAL_MEDIA)
         .query(&[]),
     Route::new(Post, "/v1/nodes/{node}/vmedia", "baremetal:node:vmedia:attach", handler!(attach))
+        .says("Attaches virtual media to the node.")
         .since(VIRTUAL_MEDIA)
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
         .success(StatusCode::NO_CONTENT),
     Route::new(Delete, "/v1/nodes/{node}/vmedia", "baremetal:node:vmedia:detach", handler!(detach))
+        .says("Detaches virtual media from the node.")
         .since(VIRTUAL_MEDIA)
         .query(&["device_types"])
         .success(StatusCode::NO_CONTENT),

@@ -25,8 +25,12 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/volume", "baremetal:volume:get", handler!(root)).since(v::VOLUMES).query(&[]),
+    Route::new(Get, "/v1/volume", "baremetal:volume:get", handler!(root))
+        .says("Links to volume connectors and targets.")
+        .since(v::VOLUMES)
+        .query(&[]),
     Route::new(Get, "/v1/nodes/{node}/volume", "baremetal:volume:get", handler!(root_of_node))
+        .says("Links to the node's volume connectors and targets.")
         .since(v::VOLUMES)
         .query(&[]),
 ];

@@ -24,6 +24,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:list",
         handler!(volume::list_of_node::<VolumeConnector>),
     )
+    .says("Lists the node's volume connectors.")
     .since(v::VOLUMES)
     .query(LIST),
     Route::new(
@@ -32,6 +33,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:list",
         handler!(volume::list::<VolumeConnector>),
     )
+    .says("Lists volume connectors.")
     .since(v::VOLUMES)
     .query(LIST),
     Route::new(
@@ -40,6 +42,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:create",
         handler!(volume::create::<VolumeConnector>),
     )
+    .says("Registers a volume connector.")
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Object(VolumeConnector::PROPERTIES, VolumeConnector::REQUIRED))
@@ -50,6 +53,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:get",
         handler!(volume::show::<VolumeConnector>),
     )
+    .says("Shows a volume connector.")
     .since(v::VOLUMES)
     .query(&["fields"]),
     Route::new(
@@ -58,6 +62,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:update",
         handler!(volume::patch::<VolumeConnector>),
     )
+    .says("Changes a volume connector.")
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Patch(VolumeConnector::PATCHABLE)),
@@ -67,6 +72,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:delete",
         handler!(volume::delete::<VolumeConnector>),
     )
+    .says("Removes a volume connector.")
     .since(v::VOLUMES)
     .query(&[])
     .success(StatusCode::NO_CONTENT),

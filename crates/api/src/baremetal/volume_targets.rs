@@ -25,9 +25,11 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:list",
         handler!(volume::list_of_node::<VolumeTarget>),
     )
+    .says("Lists the node's volume targets.")
     .since(v::VOLUMES)
     .query(LIST),
     Route::new(Get, "/v1/volume/targets", "baremetal:volume:list", handler!(volume::list::<VolumeTarget>))
+        .says("Lists volume targets.")
         .since(v::VOLUMES)
         .query(LIST),
     Route::new(
@@ -36,6 +38,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:create",
         handler!(volume::create::<VolumeTarget>),
     )
+    .says("Registers a volume target.")
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Object(VolumeTarget::PROPERTIES, VolumeTarget::REQUIRED))
@@ -46,6 +49,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:get",
         handler!(volume::show::<VolumeTarget>),
     )
+    .says("Shows a volume target.")
     .since(v::VOLUMES)
     .query(&["fields"]),
     Route::new(
@@ -54,6 +58,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:update",
         handler!(volume::patch::<VolumeTarget>),
     )
+    .says("Changes a volume target.")
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Patch(VolumeTarget::PATCHABLE)),
@@ -63,6 +68,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:volume:delete",
         handler!(volume::delete::<VolumeTarget>),
     )
+    .says("Removes a volume target.")
     .since(v::VOLUMES)
     .query(&[])
     .success(StatusCode::NO_CONTENT),

@@ -16,6 +16,7 @@ mod hostile;
 mod indicators;
 mod inspection_rules;
 mod nodes;
+mod openapi;
 mod passthru;
 mod portgroups;
 mod ports;
