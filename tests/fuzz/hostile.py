@@ -133,11 +133,10 @@ def paths(seeds):
 
 def headers(seeds):
     """Headers that are garbage to the API; what no HTTP server could read comes in `broken`."""
-    for version in ("", "1", "1.", ".1", "1.x", "1.0", "1.116", "2.1", "-1.1", "1.1.1", "1.99999999999999999999", "x" * 7000, "1.1, 1.2"):
+    for version in ("1", "1.", ".1", "1.x", "1.0", "1.116", "2.1", "-1.1", "1.1.1", "1.99999999999999999999", "x" * 7000, "1.1, 1.2"):
         yield Case(f"version {version[:20]!r}", request("GET", "/v1/nodes", version=version), (406,))
-    for value in (b"baremetal", b"baremetal 1", b"baremetal 1.1 1.2 1.x", b"baremetal \xff", b"baremetal latest1", b"baremetal ,,,"):
-        if value != b"baremetal 1.1 1.2 1.x":
-            yield Case(f"OpenStack-API-Version {value!r}", request("GET", "/v1/nodes", headers=[b"OpenStack-API-Version: " + value]), (406,))
+    for value in (b"baremetal 1", b"baremetal \xff", b"baremetal latest1", b"baremetal x,,,"):
+        yield Case(f"OpenStack-API-Version {value!r}", request("GET", "/v1/nodes", headers=[b"OpenStack-API-Version: " + value]), (406,))
     for method in ("OPTIONS", "TRACE", "FOO", "get", "PROPFIND", "PATCH", "DELETE"):
         yield Case(f"{method} of the nodes", request(method, "/v1/nodes"), (405,))
     yield Case("a method of 300 letters", request("A" * 300, "/v1/nodes"), (400, 405))

@@ -86,6 +86,8 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let settings = file.conductor_settings(hostname, &state_dir)?;
 
     listener::raise_file_limit();
+    // Before anybody can see that it runs, and ask it to end.
+    let end = end_signals()?;
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
     let listener = bind(listen).await?;
     let store = Store::open(&state_dir).await.context("state directory")?;
@@ -114,7 +116,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
-    wait_for_the_end().await?;
+    end.await;
     tracing::info!("draining");
     stop.cancel();
     tasks.close();
@@ -221,13 +223,15 @@ async fn bind_netboot(
     Ok(Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?)
 }
 
-async fn wait_for_the_end() -> Result<()> {
+/// Takes over SIGTERM and SIGINT; what it returns ends with the first of them.
+fn end_signals() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
