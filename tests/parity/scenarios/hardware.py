@@ -25,7 +25,7 @@ def bios(play: Play) -> None:
     play.get("/v1/nodes/n/bios?detail=true")
     play.get("/v1/nodes/n/bios?fields=name,value")
     play.get("/v1/nodes/n/bios?detail=true&fields=name")
-    play.get("/v1/nodes/n/bios?fields=nothing")
+    play.get("/v1/nodes/n/bios?fields=nothing", differs=expect("bios-fields", "body.error_message.faultstring"))
     play.get("/v1/nodes/n/bios?nothing=1")
     play.get("/v1/nodes/n/bios?detail=true", at=73)
     play.put("/v1/nodes/n/bios", {})

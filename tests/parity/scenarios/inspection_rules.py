@@ -22,13 +22,14 @@ def creation(play: Play) -> None:
         {"actions": [{**_ACTION, "nothing": 1}]}, {**rule, "conditions": [{"op": "nothing", "args": []}]}, {**rule, "conditions": [5]},
         {**rule, "conditions": [{"op": "!eq", "args": [1, 2]}], "uuid": f"{_UUID}4"}, {**rule, "conditions": [{"op": "eq", "args": [1]}]},
         {**rule, "conditions": [{"op": "eq"}]}, {**rule, "priority": -1}, {**rule, "priority": 10000},
-        {**rule, "priority": "x"}, {**rule, "phase": "nothing"}, {**rule, "phase": None, "uuid": f"{_UUID}5"}, {**rule, "description": 5},
+        {**rule, "phase": "nothing"}, {**rule, "phase": None, "uuid": f"{_UUID}5"}, {**rule, "description": 5},
         {**rule, "description": "x" * 256}, {**rule, "sensitive": "maybe"}, {**rule, "uuid": f"{_UUID}1"},
         {**rule, "nothing": 1}, [], None,
     ):  # fmt: skip
         play.post(path, body)
     text = "body.error_message.faultstring"
-    play.post(path, {**rule, "conditions": {}}, differs=expect("rule-conditions", text))
+    for wrong in ({"conditions": {}}, {"priority": "x"}):
+        play.post(path, {**rule, **wrong}, differs=expect("rule-conditions", text))
     play.post(path, rule, at=95)
     for minor in (95, 96, LATEST):
         play.get(path, at=minor)

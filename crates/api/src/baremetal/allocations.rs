@@ -116,12 +116,20 @@ fn chosen(call: &Call) -> Result<Chosen, ApiError> {
 }
 
 fn unknown_field(name: &str) -> String {
-    query_schema::unknown_field(name, FIELDS)
+    // `owner` came later, and stands behind the others.
+    query_schema::unknown_among(name, &[before_owner().as_slice(), &["owner"]].concat())
 }
 
 fn unknown_field_before_owner(name: &str) -> String {
-    let fields: Vec<Field> = FIELDS.iter().copied().filter(|(field, _)| *field != "owner").collect();
-    query_schema::unknown_field(name, &fields)
+    query_schema::unknown_among(name, &before_owner())
+}
+
+/// The fields but `owner`, sorted.
+fn before_owner() -> Vec<&'static str> {
+    let mut names: Vec<_> =
+        FIELDS.iter().map(|(field, _)| *field).filter(|field| *field != "owner").collect();
+    names.sort_unstable();
+    names
 }
 
 /// The allocation that the path names.

@@ -1,12 +1,12 @@
 //! `/v1/nodes/{node}/bios`: the BIOS settings that were last read or set.
 
 use super::fields::{Chosen, Field, maybe_time, time};
+use super::query_schema::unknown_among;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
-use crate::wording::repr_text;
 use model::bios::BiosSetting;
 use model::version::{BASE, BIOS, BIOS_REGISTRY};
 use serde_json::{Map, Value, json};
@@ -60,8 +60,8 @@ const DETAIL: &[&str] = &[
 ];
 
 fn unknown_field(name: &str) -> String {
-    let known: Vec<_> = FIELDS.iter().map(|(name, _)| repr_text(name)).collect();
-    format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
+    let known: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+    unknown_among(name, &known)
 }
 
 /// `GET …/bios`

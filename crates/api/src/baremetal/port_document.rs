@@ -70,7 +70,12 @@ pub fn apply(port: &mut Port, body: &Map<String, Value>) -> Result<(), ApiError>
             "description" => port.description = text(value),
             "vendor" => port.vendor = text(value),
             "category" => port.category = text(value),
-            "available_for_dynamic_portgroup" => port.available_for_dynamic_portgroup = value.as_bool(),
+            // What nobody chose counts as true; to say so once more is no change.
+            "available_for_dynamic_portgroup"
+                if value.as_bool() != Some(port.available_for_dynamic_portgroup.unwrap_or(true)) =>
+            {
+                port.available_for_dynamic_portgroup = value.as_bool();
+            }
             _ => {}
         }
     }

@@ -50,10 +50,14 @@ pub fn fault(text: &str, form: Form) -> Option<String> {
 
 /// How an unknown name in `fields` is refused.
 pub fn unknown_field(name: &str, fields: &[Field]) -> String {
-    // By name, and those that came later behind.
-    let mut known: Vec<_> = fields.iter().map(|(field, since)| (since, repr_text(field))).collect();
+    let mut known: Vec<_> = fields.iter().map(|(field, _)| *field).collect();
     known.sort_unstable();
-    let known: Vec<_> = known.into_iter().map(|(_, field)| field).collect();
+    unknown_among(name, &known)
+}
+
+/// The same where the names have an order of their own.
+pub fn unknown_among(name: &str, known: &[&str]) -> String {
+    let known: Vec<_> = known.iter().map(|field| repr_text(field)).collect();
     format!("Schema error: {} is not one of [{}]", repr_text(name), known.join(", "))
 }
 

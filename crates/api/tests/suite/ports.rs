@@ -61,7 +61,7 @@ async fn ports_are_refused_in_the_contracts_words() {
             "A non-empty value is required when setting physical_network",
         ),
         (
-            json!({"address": "52:54:00:aa:00:02", "node_uuid": node, "is_smartnic": true}),
+            json!({"address": "52:54:00:aa:00:02", "node_uuid": node, "is_smartnic": true, "local_link_connection": {"port_id": "a", "switch_id": "0a:1b:2c:3d:4e:5f"}}),
             "Smart NIC port must have port_id and hostname in local_link_connection",
         ),
     ] {
