@@ -199,8 +199,8 @@ pub struct Link {
 /// The `self` and `bookmark` links of a resource at `{base}/v1/{path}`.
 pub fn links(base: &str, path: &str) -> [Link; 2] {
     [
-        Link { href: format!("{base}/v1/{path}"), rel: "self" },
-        Link { href: format!("{base}/{path}"), rel: "bookmark" },
+        Link { href: [base, "/v1/", path].concat(), rel: "self" },
+        Link { href: [base, "/", path].concat(), rel: "bookmark" },
     ]
 }
 
@@ -225,11 +225,17 @@ impl Reply {
 
     /// A JSON body.
     pub fn json(value: &impl Serialize) -> Result<Self, ApiError> {
-        let bytes = serde_json::to_vec(value).map_err(|error| {
+        Self::json_of_about(value, 1024)
+    }
+
+    /// A JSON body of about so many bytes: one that is large is not moved about while it grows.
+    pub fn json_of_about(value: &impl Serialize, bytes: usize) -> Result<Self, ApiError> {
+        let mut json = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut json, value).map_err(|error| {
             tracing::error!(%error, "an answer could not be written as JSON");
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written as JSON.")
         })?;
-        Ok(Self { json: Some(bytes), ..Self::default() })
+        Ok(Self { json: Some(json), ..Self::default() })
     }
 
     /// With a `Location`.

@@ -43,8 +43,6 @@ struct Shared {
 struct Line {
     connection: Sqlite,
     stage: Stage,
-    /// The change under way was given up and is still to be taken back.
-    abandoned: bool,
     /// When the transaction began.
     since: Instant,
     /// Those whose work is in the transaction and who wait for its `COMMIT`.
@@ -67,7 +65,6 @@ impl Writer {
         let line = Line {
             connection: Sqlite::open(path)?,
             stage: Stage::Idle,
-            abandoned: false,
             since: Instant::now(),
             members: Vec::new(),
         };
@@ -84,7 +81,6 @@ impl Writer {
         drop(waiting);
         // From here to the end nothing waits, so nobody can be dropped with the transaction in a state that is not known.
         let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true };
-        write.line.settle();
         if write.line.stage != Stage::Idle && write.line.save().is_err() {
             write.line.lose();
         }
@@ -98,7 +94,6 @@ impl Writer {
     /// Lets the last change end, and writes everything into the database file.
     pub async fn close(&self) {
         let mut line = self.shared.line.lock().await;
-        line.settle();
         line.commit();
         // What was acknowledged is safe in the log too; this leaves one file in place of two.
         if let Err(error) = line.connection.batch("PRAGMA wal_checkpoint(TRUNCATE)") {
@@ -123,25 +118,25 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let left = self.shared.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
-        if left == 0 && !self.has_come {
-            // Somebody may have left their work to the one that will not come now.
-            finish(self.shared);
+        if left > 0 || self.has_come {
+            return;
+        }
+        // Somebody may have left their work to the one that will not come now.
+        match Arc::clone(&self.shared.line).try_lock_owned() {
+            Ok(mut line) => line.commit(),
+            // Whoever holds it may have looked at the queue already.
+            Err(_) => {
+                let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+                let shared = Arc::clone(self.shared);
+                runtime.spawn(async move {
+                    let mut line = Arc::clone(&shared.line).lock_owned().await;
+                    if shared.waiting.load(Ordering::SeqCst) == 0 {
+                        tokio::task::spawn_blocking(move || line.commit());
+                    }
+                });
+            }
         }
     }
-}
-
-/// Sees to a transaction that nobody else will: takes back what was given up, and commits the rest.
-fn finish(shared: &Arc<Shared>) {
-    // Without a runtime there is nobody who waits for the outcome.
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    let shared = Arc::clone(shared);
-    runtime.spawn(async move {
-        let mut line = Arc::clone(&shared.line).lock_owned().await;
-        line.settle();
-        if shared.waiting.load(Ordering::SeqCst) == 0 && line.stage != Stage::Idle {
-            tokio::task::spawn_blocking(move || line.commit());
-        }
-    });
 }
 
 /// The connection in the hands of one writer.
@@ -200,14 +195,14 @@ impl Write {
 }
 
 impl Drop for Write {
+    /// Takes back what was not committed. Where the rest of the group would be left alone with it, it is committed here and now: a
+    /// task for that might never run, if it is the runtime's end that drops the writer.
     fn drop(&mut self) {
         if !self.settled {
-            self.line.abandoned = true;
+            self.line.take_back();
         }
-        let is_clean = !self.line.abandoned && self.line.members.is_empty();
-        // Whoever waits goes on from here.
-        if !is_clean && self.shared.waiting.load(Ordering::SeqCst) == 0 {
-            finish(&self.shared);
+        if !self.line.members.is_empty() && self.shared.waiting.load(Ordering::SeqCst) == 0 {
+            self.line.commit();
         }
     }
 }
@@ -232,11 +227,8 @@ impl Line {
         Ok(())
     }
 
-    /// Takes back what was given up.
-    fn settle(&mut self) {
-        if !std::mem::take(&mut self.abandoned) {
-            return;
-        }
+    /// Takes back what was done since the last one's work.
+    fn take_back(&mut self) {
         match self.stage {
             Stage::Idle => {}
             Stage::First => self.lose(),

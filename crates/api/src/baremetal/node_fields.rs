@@ -163,7 +163,7 @@ impl Serialize for NodeView<'_> {
         if whole {
             for (name, since) in SUBRESOURCES {
                 if context.version.has(*since) {
-                    map.serialize_entry(name, &links(context.base_url, &format!("{path}/{name}")))?;
+                    map.serialize_entry(name, &links(context.base_url, &[&path, "/", name].concat()))?;
                 }
             }
         }

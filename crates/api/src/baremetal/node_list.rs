@@ -63,6 +63,10 @@ pub const ARGUMENTS: &[&str] = &[
 /// The same without what chooses fields.
 pub const FILTERS: &[&str] = ARGUMENTS.split_at(2).1;
 
+/// What a whole node takes in a list, and what the fields take that a list shows by default: a guess for its buffer.
+const DETAIL_BYTES: usize = 3072;
+const ROW_BYTES: usize = 512;
+
 /// Filters that came with a microversion.
 pub const FILTER_VERSIONS: &[(&str, Microversion)] = &[
     ("driver", v::DRIVER_FILTER),
@@ -128,7 +132,8 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
         page.next(call, url, chosen, &repeated, rows.len(), rows.last().map(|row| row.node.uuid))
     };
     let context = Context { version: call.version, chosen, base_url: &call.base_url, conductor };
-    Reply::json(&NodeList { rows: &rows, context: &context, next })
+    let each = if matches!(chosen, Chosen::All) { DETAIL_BYTES } else { ROW_BYTES };
+    Reply::json_of_about(&NodeList { rows: &rows, context: &context, next }, rows.len() * each + 1024)
 }
 
 struct NodeList<'a> {

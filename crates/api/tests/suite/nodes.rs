@@ -367,3 +367,38 @@ async fn the_event_log_tells_who_did_what() {
         Some(1)
     );
 }
+
+#[tokio::test]
+async fn a_list_shows_a_node_as_it_is_shown_alone_to_the_byte() {
+    let site = Site::new().await;
+    let uuid = site.node("n1").await;
+    site.edit(uuid, |node| {
+        for (place, value) in [
+            (
+                &mut node.driver_info,
+                json!({"ipmi_password": "s3cr3t", "deep": {"auth_token": "t", "list": [1.50, null]}}),
+            ),
+            (&mut node.driver_internal_info, json!({"agent_secret_token": "t", "is_whole_disk_image": true})),
+            (&mut node.instance_info, json!({"configdrive": "data", "image_url": "u", "root_gb": 1e2})),
+            (&mut node.properties, json!({"z": 1, "a \"quoted\" name": "ü\n\u{7}</script>"})),
+            (&mut node.extra, json!({"big": 18446744073709551615u64, "empty": {}})),
+            (&mut node.network_data, json!({"links": [{"id": "x"}]})),
+        ] {
+            *place = value.as_object().cloned().unwrap();
+        }
+        node.work.steps = vec![model::step::Step::core("deploy", "deploy", 100)];
+    })
+    .await;
+    for minor in [1, 31, 81, 115] {
+        let alone = site.at(minor, "GET", &format!("/v1/nodes/{uuid}"), None).await.is(200).text;
+        let listed = site.at(minor, "GET", "/v1/nodes/detail", None).await.is(200).text;
+        assert_eq!(listed, format!("{{\"nodes\":[{alone}]}}"));
+        assert!(!listed.contains("s3cr3t"));
+    }
+    let fields = "fields=uuid,driver_info,extra,properties";
+    let alone = site.get(&format!("/v1/nodes/{uuid}?{fields}")).await.is(200).text;
+    assert_eq!(
+        site.get(&format!("/v1/nodes?{fields}")).await.is(200).text,
+        format!("{{\"nodes\":[{alone}]}}")
+    );
+}

@@ -223,7 +223,7 @@ async fn an_agent_with_a_stolen_token_gets_nowhere() {
     assert_eq!(machine.diary().erased, 0);
     let events = site.store.events(uuid, 1000).await.unwrap();
     assert!(
-        events.iter().any(|event| !event.ok && event.detail.contains("Invalid agent token")),
+        events.iter().any(|event| !event.ok && event.detail.contains("Invalid or missing agent token")),
         "the theft left an event"
     );
 }
