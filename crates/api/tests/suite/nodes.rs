@@ -87,7 +87,12 @@ async fn creation_is_refused_in_the_contracts_words() {
         (115, json!({"driver": "ipmi", "name": "a b"}), 400, "Cannot create node with invalid name 'a b'"),
         (115, json!({"driver": "ipmi", "uuid": "xx"}), 400, "Expected UUID for uuid: xx"),
         (115, json!({"driver": "ipmi", "name": "n1"}), 409, "A node with name n1 already exists."),
-        (115, json!({"driver": "ipmi", "parent_node": "nope"}), 400, "Node nope could not be found."),
+        (
+            115,
+            json!({"driver": "ipmi", "parent_node": "nope"}),
+            400,
+            "Unable to apply the requested parent_node 'nope'. Requested value was invalid.",
+        ),
         (5, json!({"driver": "ipmi", "resource_class": "x"}), 406, "Request not acceptable."),
         (4, json!({"driver": "ipmi", "name": "x"}), 406, "Request not acceptable."),
         (9, json!({"driver": "ipmi", "name": "a_b"}), 400, "Cannot create node with invalid name 'a_b'"),
