@@ -13,6 +13,7 @@ use crate::limits::{
     TOKEN_FAILURE_AGE, TOKEN_INVALID_AGE, TOKEN_RENEWAL,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use conductor::causes;
 use jiff::Timestamp;
 use model::Secret;
 use serde_json::{Value, json};
@@ -389,16 +390,4 @@ fn secret_header(token: &Secret) -> Result<HeaderValue, Refusal> {
 /// How long a token has to live.
 fn left(token: &Token) -> Duration {
     Duration::try_from(token.expires_at.duration_since(Timestamp::now())).unwrap_or_default()
-}
-
-/// An error with its causes in one line: reqwest's own text leaves the reason out.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
