@@ -8,12 +8,12 @@ TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit parity fuzz clients story bench clean
+.PHONY: demo test build packages lint unit parity fuzz clients keystone story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build clients parity fuzz story
+test: packages lint unit build clients parity fuzz keystone story
 
 packages:
 	scripts/install-packages
@@ -42,6 +42,10 @@ clients: build
 # Requests made from the OpenAPI document, and hostile ones.
 fuzz: build
 	tests/fuzz/run
+
+# Tokens, projects and roles with the real Keystone, which is installed under target/keystone.
+keystone: build
+	python3 tests/keystone/run.py
 
 story: build
 	scripts/run-stories

@@ -1,25 +1,29 @@
-//! Who calls: nobody in particular (`none`), or a user of an htpasswd file (`basic`).
+//! Who calls: nobody in particular (`none`), a user of an htpasswd file (`basic`), or whoever Keystone says (`keystone`).
 //!
-//! bcrypt is slow on purpose. So a password is verified on a thread of its own, a few at a time, and a right one is remembered
-//! as a salted digest; wrong ones are not, since remembering them would only help whoever guesses.
+//! Only Keystone tells projects and roles apart, so only its callers are held to the rules of [`crate::policy`], as in Ironic; the
+//! others are operators.
+
+mod fingerprint;
+mod identity;
+mod keystone;
+mod password_file;
+mod token_cache;
+
+pub use identity::{Identity, ProjectName};
+pub use keystone::{Keystone, KeystoneError, KeystoneSettings};
+pub use password_file::{PasswordFile, PasswordFileError};
 
 use crate::error::{ApiError, Shape};
-use crate::limits::{PASSWORD_CACHE, PASSWORD_CHECKS, PASSWORD_FILE_AGE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::rand::SecureRandom;
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
-use tokio::sync::Semaphore;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use std::sync::Arc;
 
 /// Who calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
-    /// User name; none where nobody asked for one.
+    /// User name, for people; none where nobody asked for one.
     pub user: Option<String>,
+    /// What Keystone says of the user. None: no rules apply.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// How callers are told apart.
@@ -29,20 +33,19 @@ pub enum Auth {
     None,
     /// HTTP basic authentication against a file.
     Basic(PasswordFile),
+    /// Tokens that Keystone issues and validates.
+    Keystone(Box<Keystone>),
 }
 
 impl Auth {
-    /// Identifies a caller, or refuses with 401 (400 for a header that can't be read, as Ironic does).
+    /// Identifies a caller, or refuses: 401, or 503 where Keystone does not answer.
     pub async fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         match self {
             Auth::None => Ok(Caller::default()),
-            Auth::Basic(file) => {
-                let (user, password) = parse(headers)?;
-                if file.verify(&user, password).await {
-                    Ok(Caller { user: Some(user) })
-                } else {
-                    Err(wrong())
-                }
+            Auth::Basic(file) => Ok(Caller { user: Some(file.identify(headers).await?), identity: None }),
+            Auth::Keystone(keystone) => {
+                let identity = keystone.identify(headers).await?;
+                Ok(Caller { user: Some(identity.user_name.clone()), identity: Some(identity) })
             }
         }
     }
@@ -52,231 +55,12 @@ impl Auth {
         match self {
             Auth::None => None,
             Auth::Basic(_) => Some(HeaderValue::from_static("Basic realm=\"Baremetal API\"")),
+            Auth::Keystone(keystone) => Some(keystone.challenge()),
         }
     }
 }
 
+/// A refusal that goes with a challenge.
 fn refuse(status: StatusCode, text: impl Into<String>) -> ApiError {
     ApiError { shape: Shape::Challenge, ..ApiError::new(status, text) }
-}
-
-fn wrong() -> ApiError {
-    refuse(StatusCode::UNAUTHORIZED, "Incorrect username or password")
-}
-
-fn parse(headers: &HeaderMap) -> Result<(String, Vec<u8>), ApiError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(refuse(StatusCode::UNAUTHORIZED, "Authorization required"));
-    };
-    let unreadable = |text: &str| refuse(StatusCode::BAD_REQUEST, text);
-    let value = value.to_str().map_err(|_| unreadable("Could not parse Authorization header"))?;
-    let (kind, token) = value
-        .trim()
-        .split_once(char::is_whitespace)
-        .ok_or_else(|| unreadable("Could not parse Authorization header"))?;
-    if !kind.eq_ignore_ascii_case("basic") {
-        return Err(unreadable("Unsupported authorization type: only Basic is served"));
-    }
-    let undecodable = || unreadable("Could not decode authorization token");
-    let pair = STANDARD.decode(token.trim()).map_err(|_| undecodable())?;
-    let colon = pair.iter().position(|byte| *byte == b':').ok_or_else(undecodable)?;
-    let user = String::from_utf8(pair[..colon].to_vec()).map_err(|_| undecodable())?;
-    Ok((user, pair[colon + 1..].to_vec()))
-}
-
-/// Why a password file can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PasswordFileError {
-    /// It can't be read.
-    #[error("password file {}: {source}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An entry is not bcrypt.
-    #[error(
-        "password file {}: only bcrypt digests are supported, and line {line} has another kind (make it with `htpasswd -B`)",
-        path.display()
-    )]
-    Kind {
-        /// Which.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// The system gives no random bytes.
-    #[error("no random bytes for the password cache")]
-    Random,
-}
-
-/// An Apache htpasswd file with bcrypt digests (`htpasswd -B`). It is read again when it changes.
-pub struct PasswordFile {
-    path: PathBuf,
-    salt: [u8; 32],
-    checks: Arc<Semaphore>,
-    known: Mutex<Known>,
-}
-
-struct Known {
-    digests: Arc<HashMap<String, String>>,
-    modified: Option<SystemTime>,
-    looked_at: Instant,
-    right: HashSet<[u8; 32]>,
-}
-
-impl std::fmt::Debug for PasswordFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PasswordFile").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl PasswordFile {
-    /// Reads and checks the file.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, PasswordFileError> {
-        let path = path.into();
-        let (digests, modified) = read(&path)?;
-        let mut salt = [0; 32];
-        ring::rand::SystemRandom::new().fill(&mut salt).map_err(|_| PasswordFileError::Random)?;
-        Ok(Self {
-            path,
-            salt,
-            checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
-            known: Mutex::new(Known {
-                digests: Arc::new(digests),
-                modified,
-                looked_at: Instant::now(),
-                right: HashSet::new(),
-            }),
-        })
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The entries, read anew if the file changed. A file that turned bad leaves the last good one in force.
-    fn digests(&self) -> Arc<HashMap<String, String>> {
-        let mut known = self.known();
-        if known.looked_at.elapsed() >= PASSWORD_FILE_AGE {
-            known.looked_at = Instant::now();
-            let modified = std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok();
-            if modified != known.modified {
-                match read(&self.path) {
-                    Ok((digests, modified)) => {
-                        known.digests = Arc::new(digests);
-                        known.modified = modified;
-                        known.right.clear();
-                    }
-                    Err(error) => tracing::error!(%error, "keeping the passwords read before"),
-                }
-            }
-        }
-        Arc::clone(&known.digests)
-    }
-
-    async fn verify(&self, user: &str, password: Vec<u8>) -> bool {
-        let digests = self.digests();
-        let known_user = digests.get(user).is_some();
-        // An unknown user costs as much as a wrong password, so that names can't be told by time.
-        let Some(digest) = digests.get(user).or_else(|| digests.values().next()).cloned() else {
-            return false;
-        };
-        let fingerprint = self.fingerprint(user, &digest, &password);
-        if known_user && self.known().right.contains(&fingerprint) {
-            return true;
-        }
-        let Ok(_permit) = Arc::clone(&self.checks).acquire_owned().await else { return false };
-        let checked =
-            tokio::task::spawn_blocking(move || bcrypt::verify(&password, &digest).unwrap_or(false)).await;
-        let right = known_user && checked.unwrap_or(false);
-        if right {
-            let mut known = self.known();
-            if known.right.len() >= PASSWORD_CACHE {
-                known.right.clear();
-            }
-            known.right.insert(fingerprint);
-        }
-        right
-    }
-
-    fn fingerprint(&self, user: &str, digest: &str, password: &[u8]) -> [u8; 32] {
-        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-        context.update(&self.salt);
-        for part in [user.as_bytes(), digest.as_bytes(), password] {
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part);
-        }
-        let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
-        out
-    }
-}
-
-fn read(path: &Path) -> Result<(HashMap<String, String>, Option<SystemTime>), PasswordFileError> {
-    let failed = |source| PasswordFileError::Read { path: path.to_owned(), source };
-    let modified = std::fs::metadata(path).map_err(failed)?.modified().ok();
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let mut digests = HashMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let Some((user, digest)) = line.trim().split_once(':') else { continue };
-        if !["$2y$", "$2a$", "$2b$"].iter().any(|prefix| digest.starts_with(prefix)) {
-            return Err(PasswordFileError::Kind { path: path.to_owned(), line: index + 1 });
-        }
-        digests.entry(user.to_owned()).or_insert_with(|| digest.to_owned());
-    }
-    Ok((digests, modified))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header(user: &str, password: &str) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        let token = STANDARD.encode(format!("{user}:{password}"));
-        map.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Basic {token}")).unwrap());
-        map
-    }
-
-    fn file(lines: &str) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("htpasswd");
-        std::fs::write(&path, lines).unwrap();
-        (dir, path)
-    }
-
-    #[tokio::test]
-    async fn only_the_right_password_of_a_known_user_gets_in() {
-        let digest = bcrypt::hash("pass:word", 4).unwrap();
-        let (_dir, path) = file(&format!("# comment\nadmin:{digest}\n"));
-        let auth = Auth::Basic(PasswordFile::open(&path).unwrap());
-        for _ in 0..2 {
-            let caller = auth.identify(&header("admin", "pass:word")).await.unwrap();
-            assert_eq!(caller.user.as_deref(), Some("admin"));
-        }
-        for bad in [header("admin", "pass"), header("root", "pass:word"), header("", ""), HeaderMap::new()] {
-            assert_eq!(auth.identify(&bad).await.unwrap_err().status, StatusCode::UNAUTHORIZED);
-        }
-        for bad in ["Basic", "Basic !!", "Bearer abc", "Basic YQ=="] {
-            let mut map = HeaderMap::new();
-            map.insert(header::AUTHORIZATION, HeaderValue::from_static(bad));
-            assert_eq!(auth.identify(&map).await.unwrap_err().status, StatusCode::BAD_REQUEST, "{bad}");
-        }
-    }
-
-    #[test]
-    fn other_digests_are_refused_when_the_file_is_opened() {
-        let (_dir, path) = file("admin:$apr1$abc$def\n");
-        assert!(matches!(PasswordFile::open(&path), Err(PasswordFileError::Kind { line: 1, .. })));
-        assert!(matches!(PasswordFile::open("/nonexistent"), Err(PasswordFileError::Read { .. })));
-    }
-
-    #[test]
-    fn secrets_are_not_in_debug() {
-        let digest = bcrypt::hash("x", 4).unwrap();
-        let (_dir, path) = file(&format!("admin:{digest}\n"));
-        assert!(!format!("{:?}", PasswordFile::open(path).unwrap()).contains(&digest));
-    }
 }

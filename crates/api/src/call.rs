@@ -26,6 +26,8 @@ pub struct Call {
     pub version: Microversion,
     /// Who calls.
     pub caller: Caller,
+    /// Name of the rule that guards the route.
+    pub rule: &'static str,
     /// Values of the path's `{…}`.
     pub parameters: Vec<(&'static str, String)>,
     /// `.json` was cut off the path; a node's name may end in it.
@@ -72,7 +74,7 @@ impl Call {
         Ok(args)
     }
 
-    /// The node that the path names.
+    /// The node that the path names, if the caller may see it.
     pub async fn node(&self) -> Result<NodeRow, ApiError> {
         let ident = self.parameter("node");
         match self.find_node(ident).await {
@@ -83,8 +85,15 @@ impl Call {
         }
     }
 
-    /// A node by UUID or, where the microversion has names, by name.
+    /// A node by UUID or, where the microversion has names, by name. One that the caller may not see isn't there.
     pub async fn find_node(&self, ident: &str) -> Result<NodeRow, ApiError> {
+        let row = self.any_node(ident).await?;
+        self.see_node(&row.node, ident)?;
+        Ok(row)
+    }
+
+    /// The same whoever calls; what may be done with it is the caller's to ask.
+    pub(crate) async fn any_node(&self, ident: &str) -> Result<NodeRow, ApiError> {
         if let Some(uuid) = parse_uuid(ident) {
             return self
                 .state

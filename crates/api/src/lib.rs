@@ -10,12 +10,14 @@
 
 pub mod args;
 pub mod auth;
+mod authorize;
 pub mod baremetal;
 mod body;
 pub mod call;
 pub mod error;
 pub mod limits;
 mod openapi;
+pub mod policy;
 pub mod route;
 mod serve;
 pub mod versions;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub max_limit: i64,
     /// `[conductor] allow_deleting_available_nodes`.
     pub allow_deleting_available_nodes: bool,
+    /// `[api] project_admin_can_manage_own_nodes`.
+    pub project_admin_can_manage_own_nodes: bool,
     /// `[DEFAULT] default_resource_class`.
     pub default_resource_class: Option<String>,
     /// `[conductor] conductor_group`: the group whose nodes this site's conductor serves, lower case.
@@ -77,6 +81,7 @@ impl Default for Settings {
             public_url: None,
             max_limit: 1000,
             allow_deleting_available_nodes: true,
+            project_admin_can_manage_own_nodes: true,
             default_resource_class: None,
             conductor_group: String::new(),
             default_conductor_group: String::new(),

@@ -48,3 +48,21 @@ pub const PASSWORD_CHECKS: usize = 2;
 pub const PASSWORD_CACHE: usize = 256;
 /// The password file is looked at again after this time.
 pub const PASSWORD_FILE_AGE: Duration = Duration::from_secs(2);
+/// Tokens of either kind, good and bad, that are remembered.
+pub const TOKEN_CACHE: usize = 8192;
+/// A token longer than this is none.
+pub const TOKEN_BYTES: usize = 16 << 10;
+/// A bad token is remembered so long.
+pub const TOKEN_INVALID_AGE: Duration = Duration::from_secs(10);
+/// A failed log-in of the service user is not tried again before this.
+pub const TOKEN_FAILURE_AGE: Duration = Duration::from_secs(2);
+/// The service user's token is renewed so long before it expires.
+pub const TOKEN_RENEWAL: Duration = Duration::from_secs(60);
+/// Requests to Keystone at once.
+pub const KEYSTONE_REQUESTS: usize = 16;
+/// Keystone must answer within this time.
+pub const KEYSTONE_TIME: Duration = Duration::from_secs(10);
+/// Keystone must accept a connection within this time.
+pub const KEYSTONE_CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Keystone's answer.
+pub const KEYSTONE_REPLY_BYTES: usize = 1 << 20;

@@ -29,9 +29,14 @@ const SINCE: &str = "x-openstack-min-microversion";
 /// `GET /openapi.json`
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
     /// The document differs by what callers must show, and by nothing else.
-    static TEXTS: [OnceLock<Result<Vec<u8>, ApiError>>; 2] = [const { OnceLock::new() }; 2];
-    let schemes = security_schemes(&call.state.settings.auth);
-    let text = &TEXTS[usize::from(!schemes.is_empty())];
+    static TEXTS: [OnceLock<Result<Vec<u8>, ApiError>>; 3] = [const { OnceLock::new() }; 3];
+    let auth = &call.state.settings.auth;
+    let schemes = security_schemes(auth);
+    let text = &TEXTS[match auth {
+        Auth::None => 0,
+        Auth::Basic(_) => 1,
+        Auth::Keystone(_) => 2,
+    }];
     let text = text.get_or_init(|| {
         let document = document(&schemes);
         Reply::json(&document).map(|reply| reply.json.unwrap_or_default())
@@ -44,6 +49,9 @@ fn security_schemes(auth: &Auth) -> Vec<(&'static str, Value)> {
     match auth {
         Auth::None => Vec::new(),
         Auth::Basic(_) => vec![("basic", json!({"type": "http", "scheme": "basic"}))],
+        Auth::Keystone(_) => {
+            vec![("keystone", json!({"type": "apiKey", "in": "header", "name": "X-Auth-Token"}))]
+        }
     }
 }
 

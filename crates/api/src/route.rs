@@ -105,6 +105,8 @@ pub struct Route {
     pub policy: &'static str,
     /// Open to everybody, whatever the policy.
     pub public: bool,
+    /// The rule is asked by the handler alone, since which rules apply depends on the body or on what is found.
+    pub own_check: bool,
     /// Served to ramdisks too.
     pub ramdisk: bool,
     /// Arguments that the query may have; others are refused. `None`: the handler takes what it knows, or anything.
@@ -131,6 +133,7 @@ impl Route {
             summary: "",
             policy,
             public: false,
+            own_check: false,
             ramdisk: false,
             query: None,
             query_since: &[],
@@ -167,6 +170,12 @@ impl Route {
     /// Needs no authentication.
     pub const fn public(mut self) -> Self {
         self.public = true;
+        self
+    }
+
+    /// Its handler asks the rules that apply; see [`Route::own_check`].
+    pub const fn own_check(mut self) -> Self {
+        self.own_check = true;
         self
     }
 

@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::route::{Audience, Found, Route, Verb};
 use crate::{baremetal, body, versions};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -79,8 +79,9 @@ async fn serve(
         }
     };
     let version = match requested {
+        // Billet's own routes are versioned by their path and speak of everything.
+        _ if !route.is_versioned() => Microversion::MAX,
         Ok(version) => version,
-        Err(_) if !route.is_versioned() => Microversion::MIN,
         Err(error) => return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, error.to_string())),
     };
     let caller =
@@ -107,16 +108,19 @@ async fn serve(
     if let Some(known) = route.query {
         query.only(known)?;
     }
-    let call = Call {
+    let mut call = Call {
         state: Arc::clone(state),
         version,
         caller,
+        rule: route.policy,
         parameters,
         json_suffix,
         query,
-        body: body::read(body, &parts.headers, route.body_limit).await?,
+        body: Bytes::new(),
         base_url: base_url(state, &parts.headers),
     };
+    call.authorize(route).await?;
+    call.body = body::read(body, &parts.headers, route.body_limit).await?;
     // A task of its own: a client that hangs up leaves no half-done work and no claim behind, and a defect in one handler
     // costs one answer.
     let reply = tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {

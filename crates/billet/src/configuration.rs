@@ -3,7 +3,9 @@
 mod work;
 
 use anyhow::{Context, Result, bail};
+use api::auth::{KeystoneSettings, ProjectName};
 use clap::ValueEnum;
+use model::Secret;
 use model::driver::Enabled;
 use model::node::InterfaceKind;
 use serde::Deserialize;
@@ -20,6 +22,8 @@ pub enum Auth {
     None,
     /// Users of an htpasswd file.
     Basic,
+    /// Users with a token of the Keystone in `[keystone]`.
+    Keystone,
 }
 
 /// The whole file.
@@ -28,6 +32,8 @@ pub enum Auth {
 pub struct File {
     /// `[api]`
     pub api: Api,
+    /// `[keystone]`, for `auth = "keystone"`.
+    pub keystone: Option<Keystone>,
     /// `[conductor]`
     pub conductor: Conductor,
     /// `[netboot]`
@@ -60,6 +66,37 @@ pub struct Api {
     pub enabled_interfaces: BTreeMap<InterfaceKind, Vec<String>>,
     /// For each interface kind what nodes get that choose none; Ironic's `default_…_interface`.
     pub default_interfaces: BTreeMap<InterfaceKind, String>,
+    /// With Keystone: projects whose admins are operators of every node, beside those with system scope. By id, by name in the default
+    /// domain, or as `domain/name`.
+    pub operator_projects: Option<Vec<ProjectName>>,
+    /// With Keystone: the project of the cloud's own services, if their role `service` is to reach every node.
+    pub service_project: Option<ProjectName>,
+    /// With Keystone: admins of a project create and delete nodes that it owns.
+    pub project_admin_can_manage_own_nodes: Option<bool>,
+}
+
+/// `[keystone]`: where tokens are validated, and as whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keystone {
+    /// Keystone's URL, with or without `/v3`.
+    pub url: String,
+    /// What refusals tell clients in its place.
+    pub public_url: Option<String>,
+    /// The service user.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// The domain of that user.
+    pub user_domain: Option<String>,
+    /// The project in which it has the role `service` or `admin`.
+    pub project: String,
+    /// The domain of that project.
+    pub project_domain: Option<String>,
+    /// Certificates (PEM) by which Keystone's is checked; those of the system by default.
+    pub ca_file: Option<PathBuf>,
+    /// How many seconds Keystone's word on a token is believed.
+    pub token_cache_seconds: Option<u64>,
 }
 
 impl Api {
@@ -76,6 +113,41 @@ impl Api {
             enabled.set_default(*kind, name.clone()).context("api.default_interfaces")?;
         }
         Ok(enabled)
+    }
+
+    /// The project whose admins are operators where nothing else is said: the one that Keystone's own set-up makes for them.
+    const OPERATOR_PROJECT: &str = "admin";
+
+    /// A Keystone as the file describes it.
+    pub fn keystone(&self, section: Option<&Keystone>) -> Result<api::auth::Keystone> {
+        let Some(section) = section else {
+            bail!(
+                "api.auth = \"keystone\" needs a section [keystone] in the configuration, with url, username, password and project"
+            );
+        };
+        for (key, value) in [("username", &section.username), ("project", &section.project)] {
+            if value.is_empty() {
+                bail!("keystone.{key} is empty");
+            }
+        }
+        let default = || "Default".to_owned();
+        let settings = KeystoneSettings {
+            url: section.url.clone(),
+            public_url: section.public_url.clone(),
+            username: section.username.clone(),
+            password: section.password.clone(),
+            user_domain: section.user_domain.clone().unwrap_or_else(default),
+            project: section.project.clone(),
+            project_domain: section.project_domain.clone().unwrap_or_else(default),
+            ca_file: section.ca_file.clone(),
+            token_cache: Duration::from_secs(section.token_cache_seconds.unwrap_or(60)),
+            operator_projects: self
+                .operator_projects
+                .clone()
+                .unwrap_or_else(|| vec![ProjectName::new(Self::OPERATOR_PROJECT)]),
+            service_project: self.service_project.clone(),
+        };
+        Ok(api::auth::Keystone::new(settings)?)
     }
 }
 
@@ -198,6 +270,36 @@ impl Conductor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn file(text: &str) -> Result<File> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("billet.toml");
+        std::fs::write(&path, text).unwrap();
+        File::read(&path)
+    }
+
+    const KEYSTONE: &str =
+        "[keystone]\nusername = \"billet\"\npassword = \"s3cr3t\"\nproject = \"service\"\n";
+
+    #[test]
+    fn keystone_is_described_whole_or_refused_by_key() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let whole = file(&format!("{KEYSTONE}url = \"https://k:5000/v3\"\n")).unwrap();
+        let keystone = whole.api.keystone(whole.keystone.as_ref()).unwrap();
+        assert!(!format!("{keystone:?}{whole:?}").contains("s3cr3t"));
+        let refused = |text: &str| {
+            let error = file(text).and_then(|file| file.api.keystone(file.keystone.as_ref()));
+            format!("{:#}", error.unwrap_err())
+        };
+        assert!(refused("").contains("[keystone]"));
+        assert!(refused(KEYSTONE).contains("url"));
+        assert!(refused(&format!("{KEYSTONE}url = \"k\"\n")).contains("keystone.url"));
+        assert!(
+            refused(&format!("{KEYSTONE}url = \"http://k\"\nca_file = \"/none.pem\"\n"))
+                .contains("keystone.ca_file")
+        );
+        assert!(refused(&format!("{KEYSTONE}url = \"http://k\"\npasswort = \"\"\n")).contains("passwort"));
+    }
 
     #[test]
     fn an_empty_file_is_a_configuration_and_a_misspelt_key_is_not() {

@@ -3,7 +3,7 @@
 //! Two listeners, by who may be trusted with what: the operators' API (loopback unless told otherwise), and one for machines on the
 //! boot network, which serves boot files, lookup and heartbeat and nothing else.
 
-use crate::configuration::{Api as ApiSection, Auth, File, Netboot as NetbootSection};
+use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::listener;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
@@ -76,11 +76,11 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::None);
     if auth == Auth::None && !listen.ip().is_loopback() && !file.api.open_to_the_network {
         bail!(
-            "{listen} can be reached by others and there is no authentication: use --auth basic, listen on 127.0.0.1, \
-             or set api.open_to_the_network = true in the configuration"
+            "{listen} can be reached by others and there is no authentication: use --auth basic or --auth keystone, listen on \
+             127.0.0.1, or set api.open_to_the_network = true in the configuration"
         );
     }
-    let api_settings = api_settings(auth, &file.api)?;
+    let api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let settings = file.conductor_settings(hostname, &state_dir)?;
@@ -108,7 +108,8 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         let (conductor, stop) = (conductor.clone(), stop.clone());
         tasks.spawn(async move { conductor.run(stop).await });
     }
-    tasks.spawn(listener::serve(listener, api::operator_router(state), stop.clone()));
+    tasks.spawn(listener::serve(listener, api::operator_router(state.clone()), stop.clone()));
+    tasks.spawn(greet_keystone(state, stop.clone()));
 
     tracing::info!(
         api = %format!("http://{listen}"),
@@ -131,15 +132,35 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     Ok(())
 }
 
-fn api_settings(auth: Auth, section: &ApiSection) -> Result<api::Settings> {
+fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
+    let section = &file.api;
     let auth = match (auth, &section.htpasswd) {
+        (Auth::Keystone, _) => api::auth::Auth::Keystone(Box::new(section.keystone(file.keystone.as_ref())?)),
         (Auth::None, _) => api::auth::Auth::None,
         (Auth::Basic, Some(path)) => api::auth::Auth::Basic(PasswordFile::open(path)?),
         (Auth::Basic, None) => {
             bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
         }
     };
-    Ok(api::Settings { auth, drivers: section.drivers()?, ..api::Settings::default() })
+    let mut settings = api::Settings { auth, drivers: section.drivers()?, ..api::Settings::default() };
+    if let Some(may) = section.project_admin_can_manage_own_nodes {
+        settings.project_admin_can_manage_own_nodes = may;
+    }
+    Ok(settings)
+}
+
+/// Logs in at Keystone once, so that the operator reads at the start what would otherwise be the first user's 503. Keystone may come up
+/// later: that is no reason not to start.
+async fn greet_keystone(state: Arc<ApiState>, stop: CancellationToken) {
+    let api::auth::Auth::Keystone(keystone) = &state.settings.auth else { return };
+    let outcome = tokio::select! {
+        outcome = keystone.log_in() => outcome,
+        () = stop.cancelled() => return,
+    };
+    match outcome {
+        Ok(()) => tracing::info!("Keystone knows the service user"),
+        Err(reason) => tracing::error!("tokens can't be validated yet, users get 503: {reason}"),
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use model::event::LogEvent;
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ pub struct Arguments {
     /// Address of the API.
     #[arg(long, env = "BILLET_URL", default_value = "http://127.0.0.1:6385")]
     url: String,
+    /// Token for an API behind Keystone: `openstack token issue -f value -c id`.
+    #[arg(long, env = "OS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Events to show, newest last.
     #[arg(long, default_value_t = 40)]
     last: usize,
@@ -31,7 +35,8 @@ pub fn main(arguments: Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let base = arguments.url.trim_end_matches('/');
     let (node, events) = runtime.block_on(async {
-        let http = reqwest::Client::builder().build()?;
+        let http =
+            reqwest::Client::builder().default_headers(headers(arguments.token.as_deref())?).build()?;
         let node: Value = fetch(&http, &format!("{base}/v1/nodes/{}", arguments.node)).await?;
         let events: Events =
             fetch(&http, &format!("{base}/billet/v1/nodes/{}/events", arguments.node)).await?;
@@ -60,9 +65,20 @@ fn line(event: &LogEvent) -> String {
     format!("{} {mark} {:<10} {}{took}  {}", event.at, event.kind.as_str(), event.name, event.detail)
 }
 
+/// What every request carries.
+fn headers(token: Option<&str>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-openstack-ironic-api-version", HeaderValue::from_static("latest"));
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(token).context("--token is no token")?;
+        value.set_sensitive(true);
+        headers.insert("x-auth-token", value);
+    }
+    Ok(headers)
+}
+
 async fn fetch<T: serde::de::DeserializeOwned>(http: &reqwest::Client, url: &str) -> Result<T> {
-    let request = http.get(url).header("X-OpenStack-Ironic-API-Version", "latest");
-    let response = request.send().await.with_context(|| format!("asking {url}"))?;
+    let response = http.get(url).send().await.with_context(|| format!("asking {url}"))?;
     let status = response.status();
     let body = response.bytes().await?;
     if !status.is_success() {

@@ -160,7 +160,7 @@ fn fault_text(body: &[u8]) -> String {
 }
 
 /// An error with its causes in one line: reqwest's own text leaves the reason out.
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

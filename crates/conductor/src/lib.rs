@@ -31,6 +31,7 @@ mod validation;
 mod visit;
 mod wording;
 
+pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
 pub use request::*;

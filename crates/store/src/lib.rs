@@ -37,7 +37,7 @@ pub use database::{OpenError, Store};
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
-pub use record::{Query, Record};
+pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
 
 /// What can go wrong, by what the caller can do about it.

@@ -51,6 +51,8 @@ pub struct Query {
     pub contains: Option<(&'static str, String)>,
     /// Column with a node's UUID, the node's column, and the values that the latter may have.
     pub of_nodes: Option<(&'static str, &'static str, Vec<String>)>,
+    /// Whose records these are; none: anybody's.
+    pub scope: Option<Scope>,
     /// Sort column, out of [`Record::SORT_COLUMNS`]. None: order of creation.
     pub sort: Option<&'static str>,
     /// Direction.
@@ -59,6 +61,17 @@ pub struct Query {
     pub marker: Option<Uuid>,
     /// At most so many; none: all.
     pub limit: Option<i64>,
+}
+
+/// Whose records a list is confined to. Columns are those of the record's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Records whose column names a node that this project owns or uses.
+    OfNodes(&'static str, String),
+    /// Records that this project owns.
+    OwnedBy(String),
+    /// Records that this project owns, and public ones.
+    OwnedOrPublic(String),
 }
 
 impl Query {
@@ -70,6 +83,12 @@ impl Query {
     /// And whose column has this value.
     pub fn and(mut self, column: &'static str, value: impl Into<String>) -> Self {
         self.equal.push((column, Column::Text(Some(value.into()))));
+        self
+    }
+
+    /// And which are this scope's, if one is given.
+    pub fn within(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -162,6 +181,9 @@ impl Store {
         }
         if let Some((column, of_node, values)) = &query.of_nodes {
             select.whose(column, "nodes", of_node, values);
+        }
+        if let Some(scope) = &query.scope {
+            select.within(scope);
         }
         select.page(query.sort, query.direction, query.marker, query.limit.unwrap_or(i64::MAX));
         select.fetch(self.read()).await?.iter().map(decode).collect()

@@ -1,6 +1,7 @@
 //! Building a list's `SELECT`: filters, order, and the page behind a marker, for every table alike.
 
 use crate::readers::Readers;
+use crate::record::Scope;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query as Statement;
 use sqlx::{Any, AssertSqlSafe};
@@ -120,6 +121,20 @@ impl Select {
         self.sql.push_str(&format!(
             " AND {column} IN (SELECT uuid FROM {other} WHERE {other_column} IN ({list}))"
         ));
+    }
+
+    /// The record is one of this scope's.
+    pub(crate) fn within(&mut self, scope: &Scope) {
+        let (Scope::OfNodes(_, project) | Scope::OwnedBy(project) | Scope::OwnedOrPublic(project)) = scope;
+        let mark = self.place(Column::Text(Some(project.clone())));
+        let condition = match scope {
+            Scope::OfNodes(column, _) => {
+                format!("{column} IN (SELECT uuid FROM nodes WHERE owner = {mark} OR lessee = {mark})")
+            }
+            Scope::OwnedBy(_) => format!("owner = {mark}"),
+            Scope::OwnedOrPublic(_) => format!("(owner = {mark} OR public = 1)"),
+        };
+        self.sql.push_str(&format!(" AND {condition}"));
     }
 
     /// Order, the page behind `marker`, and its length.

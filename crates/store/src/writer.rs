@@ -23,9 +23,6 @@ const MEMBERS: usize = 64;
 /// A group is not kept open longer than this for those who still wait.
 const OPEN: Duration = Duration::from_millis(10);
 
-/// Whoever has waited so long for the outcome of work that was left to others asks what became of it.
-const LEFT_ALONE: Duration = Duration::from_millis(500);
-
 /// The connection that writes, and the queue in front of it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -174,9 +171,8 @@ impl Write {
     /// Returns when the change is on the disk, or could not be brought there: then nothing of it is.
     pub async fn commit(mut self) -> Result<()> {
         self.settled = true;
-        let (member, mut outcome) = oneshot::channel();
+        let (member, outcome) = oneshot::channel();
         self.line.members.push(member);
-        let shared = Arc::clone(&self.shared);
         let is_last = self.shared.waiting.load(Ordering::SeqCst) == 0;
         if is_last || self.line.members.len() >= MEMBERS || self.line.since.elapsed() >= OPEN {
             // It waits for the disk; and it goes on if the caller is dropped.
@@ -184,13 +180,7 @@ impl Write {
         } else {
             drop(self);
         }
-        // The one to whom the work was left may have ended with its runtime: then it is this one's to see to.
-        loop {
-            match tokio::time::timeout(LEFT_ALONE, &mut outcome).await {
-                Ok(told) => return told.unwrap_or(Err(StoreError::Aborted)),
-                Err(_) => finish(&shared),
-            }
-        }
+        outcome.await.unwrap_or(Err(StoreError::Aborted))
     }
 }
 

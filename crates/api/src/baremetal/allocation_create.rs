@@ -10,6 +10,7 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::ALLOCATION_WISHES;
+use crate::policy::Target;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
 use crate::wording::display;
@@ -45,7 +46,7 @@ const PROPERTIES: &[Property] = &[
 
 /// `POST /v1/allocations`
 pub async fn create(call: Call) -> Result<Reply, ApiError> {
-    let body = object("", call.json()?)?;
+    let mut body = object("", call.json()?)?;
     if !call.version.has(v::ALLOCATION_BACKFILL) {
         let older: Vec<_> =
             PROPERTIES.iter().map(|property| property.name).filter(|name| *name != "node").collect();
@@ -58,6 +59,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         return Err(ApiError::not_acceptable());
     }
     check_name("create", body.get("name").unwrap_or(&Value::Null))?;
+    own_it(&call, &mut body)?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let own =
         body.get("uuid").filter(|value| !value.is_null()).map(|value| uuid("uuid", value)).transpose()?;
@@ -92,6 +94,37 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     };
     let location = call.url(&format!("allocations/{}", allocation.uuid));
     Ok(Reply::json(&shown(&call, &allocation, &Chosen::All))?.at(location))
+}
+
+/// Makes the caller's project the owner, unless the caller acts for the system or may name another one.
+fn own_it(call: &Call, body: &mut Map<String, Value>) -> Result<(), ApiError> {
+    if call.is_operator() {
+        return Ok(());
+    }
+    let asked = body.get("owner").and_then(Value::as_str).filter(|owner| !owner.is_empty());
+    let own = call.project();
+    match asked {
+        Some(asked)
+            if call.may("baremetal:allocation:create_restricted", &Target::NONE) || own == Some(asked) =>
+        {
+            return Ok(());
+        }
+        Some(asked) => {
+            let asked: String = asked.chars().take(crate::limits::QUOTED_CHARACTERS).collect();
+            return Err(ApiError::forbidden(format!(
+                "Cannot create allocation with an owner Project ID value {asked} not matching the requester Project ID {}. Policy \
+                 baremetal:allocation:create_restricted is required for this capability.",
+                own.unwrap_or("None")
+            )));
+        }
+        None => {}
+    }
+    // A token for a domain has no project that it could belong to.
+    let Some(own) = own else {
+        return call.check("baremetal:allocation:create_restricted", &Target::NONE);
+    };
+    body.insert("owner".to_owned(), own.into());
+    Ok(())
 }
 
 /// What a backfill without a UUID takes for one: that of the instance.

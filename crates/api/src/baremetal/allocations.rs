@@ -3,12 +3,13 @@
 use super::fields::{Chosen, Field, Page, maybe_time, time};
 use super::patch::{self, Kind, Operation};
 use super::query_schema::{self, Form};
-use super::records::{self, Listing};
+use super::records::{self, Listing, Named, Whose};
 use super::schema::{BAG, Property, TEXT, check, property};
 use crate::args::is_logical_name;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
+use crate::policy::Target;
 use crate::route::Verb::{Delete, Get, Patch};
 use crate::route::{Route, Takes};
 use crate::wording::display;
@@ -16,7 +17,7 @@ use axum::http::StatusCode;
 use model::allocation::Allocation;
 use model::version as v;
 use serde_json::{Map, Value, json};
-use store::{Query, Record};
+use store::{Query, Record, Scope};
 use uuid::Uuid;
 
 /// Rows of the route table.
@@ -54,6 +55,7 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/nodes/{node}/allocation", "baremetal:allocation:get", handler!(show_of_node))
         .says("Shows the allocation that holds the node.")
+        .own_check()
         .query(&["fields"])
         .since(v::ALLOCATIONS),
     Route::new(
@@ -63,6 +65,7 @@ pub const ROUTES: &[Route] = &[
         handler!(delete_of_node),
     )
     .says("Removes the allocation that holds the node.")
+    .own_check()
     .query(&[])
     .since(v::ALLOCATIONS)
     .success(StatusCode::NO_CONTENT),
@@ -132,7 +135,13 @@ fn before_owner() -> Vec<&'static str> {
     names
 }
 
-/// The allocation that the path names.
+impl Named for Allocation {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Allocation(self.owner.as_deref())
+    }
+}
+
+/// The allocation that the path names, if the call's rule lets the caller have it.
 async fn find(call: &Call) -> Result<Allocation, ApiError> {
     records::find(call, "allocation", |ident| {
         format!("Expected a logical name or UUID but received {ident}.")
@@ -143,9 +152,12 @@ async fn find(call: &Call) -> Result<Allocation, ApiError> {
 /// The allocation of the node that the path names.
 async fn find_of_node(call: &Call, node: Uuid) -> Result<Allocation, ApiError> {
     let query = Query::equal("node_uuid", node.to_string()).limit(1);
-    call.state.store.list(&query).await?.pop().ok_or_else(|| {
+    let found: Option<Allocation> = call.state.store.list(&query).await?.pop();
+    let allocation = found.ok_or_else(|| {
         ApiError::not_found(format!("Allocation for node {} was not found", call.parameter("node")))
-    })
+    })?;
+    call.check(call.rule, &Target::allocation(allocation.owner.as_deref()))?;
+    Ok(allocation)
 }
 
 /// `GET /v1/allocations`
@@ -161,7 +173,20 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     }
     let chosen = chosen(&call)?;
     let page = Page::read(&call, args, FIELDS, Allocation::SORT_COLUMNS)?;
+    let confined = call.confined_to(call.rule)?.map(str::to_owned);
+    if let (Some(own), Some(asked)) = (&confined, owner)
+        && own != asked
+    {
+        call.check("baremetal:allocation:list_all", &Target::NONE)?;
+    }
     let mut query = page.query();
+    if let Some(own) = confined {
+        // Some see lists and none of what would be in them.
+        if !call.may("baremetal:allocation:get", &Target::allocation(Some(&own))) {
+            query = query.and("uuid", "");
+        }
+        query = query.within(Some(Scope::OwnedBy(own)));
+    }
     if let Some(ident) = args.uuid_or_name("node")? {
         let node = call.find_node(ident).await.map_err(ApiError::in_body)?.node;
         query = query.and("node_uuid", node.uuid.to_string());

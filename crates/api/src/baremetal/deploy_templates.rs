@@ -3,7 +3,7 @@
 use super::fields::{self, Chosen, Field, Masked, Page, check_marker, maybe_time, time};
 use super::patch::{self, Operation};
 use super::query_schema::{self, Form};
-use super::records::{self, Listing};
+use super::records::{self, Listing, Named, Whose};
 use super::schema::{ARRAY, BAG, Property, STRING, TEXT, check, limited, property};
 use super::steps::{DEPLOY_STEP, keep_masked_args, read_steps};
 use super::traits::check_trait;
@@ -104,6 +104,12 @@ fn shown(call: &Call, template: &DeployTemplate, chosen: &Chosen) -> Map<String,
 
 fn step(step: &Step) -> Value {
     json!({"interface": step.interface, "step": step.step, "args": Masked(&step.args), "priority": step.priority})
+}
+
+impl Named for DeployTemplate {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Nobody
+    }
 }
 
 /// The template that the path names.

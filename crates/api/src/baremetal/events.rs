@@ -9,7 +9,6 @@ use crate::handler;
 use crate::limits::EVENTS;
 use crate::route::Route;
 use crate::route::Verb::Get;
-use model::version::Microversion;
 use serde_json::{Value, json};
 
 /// Rows of the route table.
@@ -19,8 +18,7 @@ pub const ROUTES: &[Route] =
         .query(&["limit"])];
 
 /// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first.
-pub async fn list(mut call: Call) -> Result<Reply, ApiError> {
-    call.version = Microversion::MAX;
+pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let limit = match call.query.integer("limit")? {
         None => EVENTS,
         Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),

@@ -9,9 +9,10 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
+use crate::policy::Target;
 use crate::route::Verb::Post;
 use crate::route::{Route, Takes};
-use crate::wording::{display, repr};
+use crate::wording::repr;
 use axum::http::StatusCode;
 use model::driver;
 use model::event::{EventKind, LogEvent};
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[Route::new(Post, "/v1/nodes", "baremetal:node:create", handler!(create))
+    .own_check()
     .success(StatusCode::CREATED)
     .says("Registers a node.")
     .query(&[])
@@ -101,6 +103,7 @@ const RESERVED: &[&str] = &[
 
 /// `POST /v1/nodes`
 pub async fn create(call: Call) -> Result<Reply, ApiError> {
+    let own_project = check_create(&call)?;
     let body = object("node", call.json()?)?;
     check_network_data("Schema error for node:", body.get("network_data"))?;
     check("node", &body, PROPERTIES, &["driver"])?;
@@ -124,12 +127,20 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     if node.resource_class.as_deref().is_none_or(str::is_empty) {
         node.resource_class = settings.default_resource_class.clone();
     }
+    if let Some(project) = own_project {
+        if node.owner.as_ref().is_some_and(|owner| !owner.is_empty() && *owner != project) {
+            return Err(ApiError::invalid(
+                "Cannot create a node as a project scoped admin with an owner other than your own project.",
+            ));
+        }
+        node.owner = Some(project);
+    }
     if let Some(chassis) = node.chassis_uuid {
         chassis::require(&call, chassis).await?;
     }
-    if let Some(parent) = body.get("parent_node").and_then(Value::as_str) {
-        node.parent_node =
-            Some(call.find_node(parent).await.map_err(|_| no_parent(&parent.into()))?.node.uuid);
+    if let Some(parent) = body.get("parent_node").filter(|parent| !parent.is_null() && *parent != "") {
+        let parent = call.linked_node(node.owner.as_deref(), "parent_node", parent).await?;
+        node.parent_node = Some(parent.node.uuid);
     }
     node.interfaces = driver::resolve(
         &node.driver,
@@ -151,14 +162,6 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     Ok(whole(&call, &node)?.at(location))
 }
 
-/// The refusal of a parent that isn't there.
-pub fn no_parent(ident: &Value) -> ApiError {
-    ApiError::invalid(format!(
-        "Unable to apply the requested parent_node '{}'. Requested value was invalid.",
-        display(ident)
-    ))
-}
-
 /// The refusal of an instance that another node has: it names the node that was to have it.
 pub fn name_node<E: Into<ApiError>>(uuid: Uuid) -> impl Fn(E) -> ApiError {
     move |error| {
@@ -167,6 +170,18 @@ pub fn name_node<E: Into<ApiError>>(uuid: Uuid) -> impl Fn(E) -> ApiError {
             error.text = format!("{} {uuid}", error.text);
         }
         error
+    }
+}
+
+/// Operators create nodes of any owner; admins of a project nodes of that project, which comes back, unless the site forbids it.
+fn check_create(call: &Call) -> Result<Option<String>, ApiError> {
+    let own = call.state.settings.project_admin_can_manage_own_nodes
+        && !call.is_operator()
+        && call.may("baremetal:node:create:self_owned_node", &Target::NONE);
+    // A token for a domain has no project that a node could belong to.
+    match call.project().filter(|_| own) {
+        Some(project) => Ok(Some(project.to_owned())),
+        None => call.check("baremetal:node:create", &Target::NONE).map(|()| None),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A node as the API shows it: which fields there are, since when, and their values.
 
 use super::fields::{Chosen, Field, Masked, masked_instance_info, maybe_time, time};
-use crate::call::links;
+use super::redaction::{redacted, viewer};
+use crate::call::{Call, links};
+use crate::policy::Credentials;
 use model::node::{InterfaceKind, Node};
 use model::secret::MASK;
 use model::state::ProvisionState;
@@ -113,6 +115,21 @@ pub struct Context<'a> {
     pub base_url: &'a str,
     /// Who conducts the node.
     pub conductor: &'a str,
+    /// Who looks, if not all is shown to everybody.
+    pub viewer: Option<&'a Credentials>,
+}
+
+impl<'a> Context<'a> {
+    /// What a call asks for.
+    pub fn of(call: &'a Call, chosen: &'a Chosen) -> Self {
+        Self {
+            version: call.version,
+            chosen,
+            base_url: &call.base_url,
+            conductor: call.state.conductor.hostname(),
+            viewer: viewer(call),
+        }
+    }
 }
 
 /// A node, ready to be written as JSON.
@@ -175,6 +192,10 @@ impl NodeView<'_> {
     /// Writes one field.
     fn field<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         let node = self.node;
+        // Before anything else: what is carried is no less secret.
+        if let Some(text) = redacted(self.context.viewer, node, name) {
+            return map.serialize_entry(name, &text);
+        }
         if let Some(raw) = self.carried.and_then(|carried| carried.get(name)) {
             return map.serialize_entry(name, raw);
         }
@@ -287,7 +308,8 @@ mod tests {
     use uuid::Uuid;
 
     fn view(node: &Node, version: Microversion) -> Value {
-        let context = Context { version, chosen: &Chosen::All, base_url: "http://h", conductor: "seed" };
+        let context =
+            Context { version, chosen: &Chosen::All, base_url: "http://h", conductor: "seed", viewer: None };
         json!(NodeView { node, carried: None, reservation: None, context: &context })
     }
 

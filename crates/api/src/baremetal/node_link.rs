@@ -3,9 +3,7 @@
 use super::patch::{Kind, Operation};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::wording::display;
 use model::node::Node;
-use serde_json::Value;
 use std::future::Future;
 use uuid::Uuid;
 
@@ -18,16 +16,7 @@ pub async fn linked_node(call: &Call, operations: &[Operation], own: Uuid) -> Re
     let Some(value) = operations.iter().find(set).and_then(|operation| operation.value.as_ref()) else {
         return Ok(node);
     };
-    let found = match value {
-        Value::String(ident) => call.find_node(ident).await.ok(),
-        _ => None,
-    };
-    found.map(|row| row.node).filter(|found| found.owner == node.owner).ok_or_else(|| {
-        ApiError::invalid(format!(
-            "Unable to apply the requested node_uuid '{}'. Requested value was invalid.",
-            display(value)
-        ))
-    })
+    Ok(call.linked_node(node.owner.as_deref(), "node_uuid", value).await?.node)
 }
 
 /// Holds both nodes while `work` runs; they may be the same.

@@ -6,6 +6,7 @@ use crate::args::Args;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
+use crate::policy::Target;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use crate::wording::display;
@@ -131,9 +132,9 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     } else {
         page.next(call, url, chosen, &repeated, rows.len(), rows.last().map(|row| row.node.uuid))
     };
-    let context = Context { version: call.version, chosen, base_url: &call.base_url, conductor };
     let each = if matches!(chosen, Chosen::All) { DETAIL_BYTES } else { ROW_BYTES };
-    Reply::json_of_about(&NodeList { rows: &rows, context: &context, next }, rows.len() * each + 1024)
+    let list = NodeList { rows: &rows, context: &Context::of(call, chosen), next };
+    Reply::json_of_about(&list, rows.len() * each + 1024)
 }
 
 struct NodeList<'a> {
@@ -163,6 +164,19 @@ impl Serialize for NodeList<'_> {
         }
         map.end()
     }
+}
+
+/// The project whose nodes are listed: the one asked for, which for those who don't see everything can only be their own.
+fn project(call: &Call, asked: Option<&str>) -> Result<Option<String>, ApiError> {
+    let project = match call.confined_to("baremetal:node:list")? {
+        Some(own) if asked.is_some_and(|asked| asked != own) => {
+            call.check("baremetal:node:list_all", &Target::NONE)?;
+            Some(own)
+        }
+        Some(own) => Some(own),
+        None => asked,
+    };
+    Ok(project.map(str::to_owned))
 }
 
 fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
@@ -229,6 +243,6 @@ fn query(call: &Call, args: &Args) -> Result<NodeQuery, ApiError> {
     }
     query.shards = args.list("shard")?.unwrap_or_default();
     query.description_contains = args.text("description_contains")?.map(str::to_owned);
-    query.project = args.text("project")?.map(str::to_owned);
+    query.project = project(call, args.text("project")?)?;
     Ok(query)
 }

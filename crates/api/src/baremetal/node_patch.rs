@@ -2,10 +2,9 @@
 
 use super::chassis;
 use super::fields::{Masked, keep_masked, masked_instance_info};
-use super::node_create::{
-    PROPERTIES, apply, check_group, check_name, check_network_data, name_node, no_parent,
-};
+use super::node_create::{PROPERTIES, apply, check_group, check_name, check_network_data, name_node};
 use super::node_fields::{interface, since};
+use super::node_rules::check_patch;
 use super::nodes::whole;
 use super::patch::{self, Kind, Operation};
 use super::schema::{FLAG, Property, TEXT, check, property};
@@ -14,9 +13,11 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::DESCRIPTION_CHARACTERS;
+use crate::policy::Target;
 use crate::route::Verb::Patch;
 use crate::route::{Route, Takes};
 use crate::wording::repr;
+use model::allocation::Allocation;
 use model::driver::{self, Enabled};
 use model::event::{EventKind, LogEvent};
 use model::node::{InterfaceKind, Interfaces, Node};
@@ -28,13 +29,14 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
     &[Route::new(Patch, "/v1/nodes/{node}", "baremetal:node:update", handler!(patch))
+        .own_check()
         .says("Changes a node.")
         .query(&["reset_interfaces"])
         .query_since(&[("reset_interfaces", v::RESET_INTERFACES)])
         .takes(Takes::Patch(PATCHABLE))];
 
 /// Attributes that a patch may change, in the order in which refusals list them.
-const PATCHABLE: &[&str] = &[
+pub(super) const PATCHABLE: &[&str] = &[
     "automated_clean",
     "bios_interface",
     "boot_interface",
@@ -88,7 +90,9 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     check_operations(&operations, call.version, reset)?;
     let row = call.node().await?;
     let ident = call.parameter("node");
+    check_patch(&call, &row.node, &operations)?;
     check_state(&row.node, &operations, ident, call.version)?;
+    check_owner(&call, &row.node, &operations).await?;
     for operation in of(&operations, "name") {
         let refusal = |name: &str| format!("Node {ident}: Cannot change name to invalid name '{name}'");
         match &operation.value {
@@ -97,7 +101,7 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
             None => {}
         }
     }
-    let parent = parent(&call, &operations).await?;
+    let parent = parent(&call, &row.node, &operations).await?;
     let chassis = of(&operations, "chassis_uuid").last().and_then(|operation| operation.value.as_ref());
     if let Some(chassis) = chassis.and_then(Value::as_str).and_then(parse_uuid) {
         chassis::require(&call, chassis).await?;
@@ -108,6 +112,8 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let ((), node) = call
         .edit_node(row.node.uuid, |edit| {
             let before = &edit.node;
+            // Once more, on what is changed: it may have got another owner meanwhile.
+            check_patch(&call, before, &operations)?;
             check_state(before, &operations, ident, call.version)?;
             let mut after = changed(before, &operations)?;
             if let Some(parent) = parent {
@@ -203,8 +209,37 @@ fn check_state(
     Ok(())
 }
 
+/// Whose an active node is only an operator changes, and nobody while its allocation is somebody's.
+async fn check_owner(call: &Call, node: &Node, operations: &[Operation]) -> Result<(), ApiError> {
+    if of(operations, "owner").next().is_none() {
+        return Ok(());
+    }
+    if let Some(allocation) = node.allocation_uuid {
+        let found = call.state.store.get::<Allocation>(&allocation.to_string()).await;
+        if found.is_ok_and(|allocation| allocation.owner.is_some()) {
+            return Err(ApiError::conflict(format!(
+                "Cannot update owner of node \"{}\" while it is allocated to an allocation with an  owner.",
+                node.uuid
+            )));
+        }
+    }
+    if node.provision_state == S::Active
+        && !call.may("baremetal:node:update_owner_provisioned", &Target::node(node))
+    {
+        return Err(ApiError::conflict(format!(
+            "Cannot update owner of node \"{}\" while it is in state \"{}\".",
+            node.uuid, node.provision_state
+        )));
+    }
+    Ok(())
+}
+
 /// The parent that a patch sets: `Some(None)` where it removes it.
-async fn parent(call: &Call, operations: &[Operation]) -> Result<Option<Option<Uuid>>, ApiError> {
+async fn parent(
+    call: &Call,
+    node: &Node,
+    operations: &[Operation],
+) -> Result<Option<Option<Uuid>>, ApiError> {
     let Some(last) = operations.iter().rfind(|operation| operation.is_of("parent_node")) else {
         return Ok(None);
     };
@@ -214,11 +249,8 @@ async fn parent(call: &Call, operations: &[Operation]) -> Result<Option<Option<U
     match &last.value {
         None | Some(Value::Null) => Ok(Some(None)),
         Some(value) => {
-            let found = match value {
-                Value::String(ident) => call.find_node(ident).await.ok(),
-                _ => None,
-            };
-            found.map(|row| Some(Some(row.node.uuid))).ok_or_else(|| no_parent(value))
+            let row = call.linked_node(node.owner.as_deref(), "parent_node", value).await?;
+            Ok(Some(Some(row.node.uuid)))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::{LOCK_PAUSE, LOCK_TRIES};
+use crate::policy::Target;
 use crate::route::Route;
 use crate::route::Verb::{Delete, Get};
 use axum::http::StatusCode;
@@ -23,6 +24,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Delete, "/v1/nodes/{node}", "baremetal:node:delete", handler!(delete))
         .says("Removes a node.")
         .query(&[])
+        .own_check()
         .success(StatusCode::NO_CONTENT),
     Route::new(Get, "/v1/nodes/{node}/children", "baremetal:node:get", handler!(children))
         .says("Lists the nodes below this one.")
@@ -34,29 +36,20 @@ pub const ROUTES: &[Route] = &[
 pub async fn show(call: Call) -> Result<Reply, ApiError> {
     let row = call.node().await?;
     let chosen = Chosen::of_one(&call.query, call.version, FIELDS, unknown_node_field)?;
-    let context = Context {
-        version: call.version,
-        chosen: &chosen,
-        base_url: &call.base_url,
-        conductor: call.state.conductor.hostname(),
-    };
-    Reply::json(&NodeView::of(&row, &context))
+    Reply::json(&NodeView::of(&row, &Context::of(&call, &chosen)))
 }
 
 /// A whole node as the answer to a change; nobody holds it then.
 pub fn whole(call: &Call, node: &Node) -> Result<Reply, ApiError> {
-    let context = Context {
-        version: call.version,
-        chosen: &Chosen::All,
-        base_url: &call.base_url,
-        conductor: call.state.conductor.hostname(),
-    };
-    Reply::json(&NodeView { node, carried: None, reservation: None, context: &context })
+    let context = &Context::of(call, &Chosen::All);
+    Reply::json(&NodeView { node, carried: None, reservation: None, context })
 }
 
 /// `DELETE /v1/nodes/{node}`
 pub async fn delete(call: Call) -> Result<Reply, ApiError> {
-    let uuid = call.node().await?.node.uuid;
+    let node = call.node().await?.node;
+    let uuid = node.uuid;
+    check_delete(&call, &node)?;
     let available = call.state.settings.allow_deleting_available_nodes;
     let mut tries = 1;
     loop {
@@ -74,6 +67,16 @@ pub async fn delete(call: Call) -> Result<Reply, ApiError> {
             Err(DeleteError::Refused(error)) => return Err(error),
         }
     }
+}
+
+/// Operators delete any node; admins of a project those that it owns, unless the site forbids it.
+fn check_delete(call: &Call, node: &Node) -> Result<(), ApiError> {
+    let target = Target::node(node);
+    let refused = call.check("baremetal:node:delete", &target);
+    if refused.is_err() && call.state.settings.project_admin_can_manage_own_nodes {
+        return call.check("baremetal:node:delete:self_owned_node", &target);
+    }
+    refused
 }
 
 enum DeleteError {
@@ -121,6 +124,7 @@ pub async fn children(call: Call) -> Result<Reply, ApiError> {
     let uuid = call.node().await?.node.uuid;
     let mut query = NodeQuery {
         equal: vec![("parent_node", uuid.to_string())],
+        project: call.confined_to("baremetal:node:list")?.map(str::to_owned),
         limit: call.state.settings.max_limit,
         ..NodeQuery::default()
     };

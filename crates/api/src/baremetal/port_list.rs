@@ -204,7 +204,7 @@ impl Filters {
 
 async fn page(call: &Call, parent: Parent, chosen: &Chosen, url: &str) -> Result<Reply, ApiError> {
     let page = Page::read(call, &call.query, FIELDS, Port::SORT_COLUMNS)?;
-    let query = Filters::read(call, parent).await?.narrow(page.query());
+    let query = Filters::read(call, parent).await?.narrow(page.query()).within(call.node_scope()?);
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
     let listing = Listing { collection: "ports", url, chosen, repeated: detail.as_slice() };
     listing.answer(call, &page, &query, shown).await

@@ -113,7 +113,7 @@ async fn page(call: &Call, node: Option<Uuid>, chosen: &Chosen, url: &str) -> Re
         Some(ident) => Some(call.find_node(ident).await?.node.uuid),
         None => node,
     };
-    let mut query = page.query();
+    let mut query = page.query().within(call.node_scope()?);
     if let Some(node) = node {
         query = query.and("node_uuid", node.to_string());
     }

@@ -7,7 +7,7 @@ use super::port_rules::{CONNECTABLE, check_members_standalone, is_connectable, i
 use super::portgroup_document::{
     FIELDS, PATCHABLE, PROPERTIES, REQUIRED, apply, document, set_default_mode, shown, unknown_field,
 };
-use super::records::{self, own_uuid};
+use super::records::{self, Named, Whose, own_uuid};
 use super::schema::check;
 use crate::args::{is_logical_name, object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -33,6 +33,7 @@ pub const ROUTES: &[Route] = &[
         .since(v::PORTGROUPS)
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
+        .own_check()
         .success(StatusCode::CREATED),
     Route::new(Get, "/v1/portgroups/{portgroup}", "baremetal:portgroup:get", handler!(show))
         .says("Shows a port group.")
@@ -50,12 +51,18 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
+impl Named for Portgroup {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Node(self.node_uuid)
+    }
+}
+
 /// Refuses what can't name a port group.
 fn neither(ident: &str) -> String {
     format!("Expected UUID or name for portgroup: {ident}")
 }
 
-/// A port group by UUID or name.
+/// A port group by UUID or name, if the call's rule lets the caller have it.
 pub async fn find(call: &Call, ident: &str) -> Result<Portgroup, ApiError> {
     records::find_by(call, ident, neither).await
 }
@@ -82,9 +89,9 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
     let body = object("portgroup", call.json()?)?;
     check("portgroup", &body, PROPERTIES, REQUIRED)?;
     let node = uuid("node_uuid", body.get("node_uuid").unwrap_or(&Value::Null))?;
+    let node = call.parent_node(&node.to_string()).await.map_err(ApiError::in_body)?.node.uuid;
     let mut group = Portgroup::new(own_uuid(&body)?, node, call.now());
     apply(&mut group, &body)?;
-    group.node_uuid = call.find_node(&node.to_string()).await.map_err(ApiError::in_body)?.node.uuid;
     let has_mode = group.mode.as_deref().is_some_and(|mode| !mode.is_empty());
     let sets_mode = body.contains_key("mode") && has_mode || !group.properties.is_empty();
     if sets_mode && !call.version.has(v::PORTGROUP_MODE) {

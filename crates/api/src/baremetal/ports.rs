@@ -9,7 +9,7 @@ use super::port_rules::{
     binding_vif, check_connectivity, check_name, check_physical_network, check_standalone, is_inspecting,
     join,
 };
-use super::records::{self, own_uuid};
+use super::records::{self, Named, Whose, own_uuid};
 use super::schema::check;
 use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
@@ -32,6 +32,7 @@ pub const ROUTES: &[Route] = &[
         .says("Registers a port.")
         .query(&[])
         .takes(Takes::Object(PROPERTIES, REQUIRED))
+        .own_check()
         .success(StatusCode::CREATED),
     Route::new(Get, "/v1/ports/{port}", "baremetal:port:get", handler!(show))
         .says("Shows a port.")
@@ -45,6 +46,12 @@ pub const ROUTES: &[Route] = &[
         .query(&[])
         .success(StatusCode::NO_CONTENT),
 ];
+
+impl Named for Port {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Node(self.node_uuid)
+    }
+}
 
 /// The port that the path names: by UUID or name. As in Ironic, clients that don't see names may use them.
 async fn find(call: &Call) -> Result<Port, ApiError> {
@@ -84,7 +91,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
             )));
         }
     };
-    let node = call.find_node(&ident).await.map_err(ApiError::in_body)?.node;
+    let node = call.parent_node(&ident).await.map_err(ApiError::in_body)?.node;
     refuse_newer(&call, body.keys().map(String::as_str))?;
     let mut port = Port::new(own_uuid(&body)?, node.uuid, String::new(), call.now());
     apply(&mut port, &body)?;

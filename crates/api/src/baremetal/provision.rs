@@ -11,12 +11,14 @@ use crate::error::ApiError;
 use crate::handler;
 use crate::limits::PROVISION_BODY_BYTES;
 use crate::limits::STEPS;
+use crate::policy::Target;
 use crate::route::Verb::Put;
 use crate::route::{Route, Takes};
 use crate::wording::{display, repr, repr_text};
 use axum::http::StatusCode;
 use conductor::ProvisionRequest;
 use model::Secret;
+use model::node::Node;
 use model::runbook::Runbook;
 use model::state::{Event, ProvisionState};
 use model::step::Step;
@@ -75,6 +77,7 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
     let lists = StepLists::read(&args)?;
     let config_drive = read_config_drive(&mut args)?;
     let row = call.node().await?;
+    lists.check_rules(&call, &row.node)?;
     check_versions(&target, VERB_VERSIONS, call.version)?;
     let verb = check_table(&row, &target)?;
     check_config_drive(verb, config_drive.as_ref(), call.version)?;
@@ -159,6 +162,7 @@ async fn read_runbook(
         return Err(ApiError::not_acceptable());
     }
     let runbook: Runbook = call.state.store.get(ident).await?;
+    call.check("baremetal:runbook:use", &Target::runbook(runbook.owner.as_deref()))?;
     let node = &row.node;
     if call.version.has(v::RUNBOOK_TRAITS) {
         if runbook.traits.is_empty() {
@@ -346,6 +350,18 @@ impl StepLists {
             deploy: list("deploy_steps")?,
             service: list("service_steps")?,
         })
+    }
+
+    /// May the caller choose steps?
+    fn check_rules(&self, call: &Call, node: &Node) -> Result<(), ApiError> {
+        let target = Target::node(node);
+        if self.clean.is_some() {
+            call.check("baremetal:node:set_provision_state:clean_steps", &target)?;
+        }
+        if self.service.is_some() {
+            call.check("baremetal:node:set_provision_state:service_steps", &target)?;
+        }
+        Ok(())
     }
 
     /// Does each list go with the verb?

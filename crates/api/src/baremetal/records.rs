@@ -5,17 +5,37 @@ use crate::args::{is_logical_name, parse_uuid, uuid};
 use crate::call::Call;
 use crate::call::Reply;
 use crate::error::ApiError;
+use crate::policy::Target;
 use crate::wording::display;
 use axum::http::StatusCode;
+use model::runbook::Runbook;
 use serde_json::{Map, Value, json};
 use store::{Query, Record};
 use uuid::Uuid;
 
+/// Whose a record is: what the call's rule is asked about when it has been found.
+pub enum Whose<'a> {
+    /// The node's that has this UUID; where that can't be seen, the record isn't there.
+    Node(Uuid),
+    /// The project's that owns the allocation; without sight of it, it isn't there.
+    Allocation(Option<&'a str>),
+    /// The project's that owns the runbook; to be read it may be public.
+    Runbook(&'a Runbook),
+    /// Nobody's in particular: the rule was asked before the handler ran.
+    Nobody,
+}
+
+/// A record that paths name.
+pub trait Named: Record {
+    /// Whose it is.
+    fn whose(&self) -> Whose<'_>;
+}
+
 /// How a resource refuses what is neither a UUID nor a name.
 pub type Neither = fn(&str) -> String;
 
-/// The record that a path's `{parameter}` names, by UUID or by name.
-pub async fn find<R: Record>(call: &Call, parameter: &str, neither: Neither) -> Result<R, ApiError> {
+/// The record that a path's `{parameter}` names, by UUID or by name, if the call's rule lets the caller have it.
+pub async fn find<R: Named>(call: &Call, parameter: &str, neither: Neither) -> Result<R, ApiError> {
     let ident = call.parameter(parameter);
     match find_by(call, ident, neither).await {
         Err(error) if error.status == StatusCode::NOT_FOUND && call.json_suffix => {
@@ -25,8 +45,33 @@ pub async fn find<R: Record>(call: &Call, parameter: &str, neither: Neither) -> 
     }
 }
 
-/// A record by UUID or by name.
-pub async fn find_by<R: Record>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
+/// The same of a record that is named elsewhere.
+pub async fn find_by<R: Named>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
+    let record = read::<R>(call, ident, neither).await?;
+    check(call, &record, ident).await?;
+    Ok(record)
+}
+
+/// Holds the call to its rule with a record. `ident` is what it was asked for by.
+pub async fn check<R: Named>(call: &Call, record: &R, ident: &str) -> Result<(), ApiError> {
+    let missing = || format!("{} {ident} could not be found.", R::WHAT);
+    match record.whose() {
+        Whose::Nobody => Ok(()),
+        Whose::Node(node) => call.check_part(node, missing).await,
+        Whose::Allocation(owner) => {
+            let target = Target::allocation(owner);
+            if !call.may("baremetal:allocation:get", &target) {
+                return Err(ApiError::not_found(missing()));
+            }
+            call.check(call.rule, &target)
+        }
+        Whose::Runbook(runbook) if runbook.public && call.rule == "baremetal:runbook:get" => Ok(()),
+        Whose::Runbook(runbook) => call.check(call.rule, &Target::runbook(runbook.owner.as_deref())),
+    }
+}
+
+/// A record by UUID or by name, whoever calls.
+pub async fn read<R: Record>(call: &Call, ident: &str, neither: Neither) -> Result<R, ApiError> {
     if let Some(uuid) = parse_uuid(ident) {
         return Ok(call.state.store.get(&uuid.to_string()).await?);
     }
@@ -58,8 +103,11 @@ impl Listing<'_> {
         shown: fn(&Call, &R, &Chosen) -> Map<String, Value>,
     ) -> Result<Reply, ApiError> {
         if let Some(marker) = page.marker {
-            // One that isn't there would start the list anew.
-            call.state.store.get::<R>(&marker.to_string()).await?;
+            // One that isn't there would start the list anew; one that the list would not show may not be looked for.
+            let marked = Query::equal("uuid", marker.to_string()).within(query.scope.clone());
+            if call.state.store.list::<R>(&marked).await?.is_empty() {
+                return Err(ApiError::not_found(format!("{} {marker} could not be found.", R::WHAT)));
+            }
         }
         let records: Vec<R> = call.state.store.list(query).await?;
         let last = records.last().map(Record::uuid);

@@ -2,7 +2,7 @@
 
 use super::fields::{Chosen, Field, Masked, Page, check_marker, maybe_time, time, unknown_field};
 use super::patch::{self, Kind, Operation};
-use super::records::{self, Listing};
+use super::records::{self, Listing, Named, Whose};
 use super::schema::{ARRAY, BAG, FLAG, Property, STRING, TEXT, check, check_keys, limited, property};
 use super::steps::{RUNBOOK_STEP, keep_masked_args, read_steps};
 use super::traits::check_trait;
@@ -11,6 +11,7 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::limits::STEPS;
+use crate::policy::Target;
 use crate::route::Verb::{Delete, Get, Patch, Post};
 use crate::route::{Route, Takes};
 use crate::wording::repr;
@@ -20,7 +21,7 @@ use model::runbook::{Runbook, RunbookStep};
 use model::version as v;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use store::Record;
+use store::{Record, Scope};
 use uuid::Uuid;
 
 /// Rows of the route table.
@@ -42,6 +43,7 @@ pub const ROUTES: &[Route] = &[
         .since(v::RUNBOOKS),
     Route::new(Patch, "/v1/runbooks/{runbook}", "baremetal:runbook:update", handler!(patch))
         .says("Changes a runbook.")
+        .own_check()
         .query(&[])
         .takes(Takes::Patch(PATCHABLE))
         .since(v::RUNBOOKS)
@@ -112,9 +114,20 @@ fn known(call: &Call) -> Vec<Field> {
     FIELDS.iter().copied().filter(|(_, since)| call.version.has(*since)).collect()
 }
 
-/// The runbook that the path names.
+impl Named for Runbook {
+    fn whose(&self) -> Whose<'_> {
+        Whose::Runbook(self)
+    }
+}
+
+/// Refuses what can't name a runbook.
+fn neither(ident: &str) -> String {
+    format!("Expected UUID or name for runbook_ident: {ident}")
+}
+
+/// The runbook that the path names, if the call's rule lets the caller have it.
 pub async fn find(call: &Call) -> Result<Runbook, ApiError> {
-    records::find(call, "runbook", |ident| format!("Expected UUID or name for runbook_ident: {ident}")).await
+    records::find(call, "runbook", neither).await
 }
 
 /// `GET /v1/runbooks`
@@ -123,12 +136,14 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let chosen = Chosen::of_list(&call.query, call.version, &known, DEFAULT, unknown_field)?;
     check_marker(&call.query, "Runbook")?;
     let page = Page::read(&call, &call.query, FIELDS, Runbook::SORT_COLUMNS)?;
-    // Whose runbooks these are is a matter of who calls; an operator sees all of them.
+    // Whose runbooks these are is a matter of who calls, whatever is asked; an operator sees all of them.
     call.query.boolean("project")?;
+    let scope = call.confined_to(call.rule)?.map(|project| Scope::OwnedOrPublic(project.to_owned()));
+    let query = page.query().within(scope);
     let detail = call.query.boolean("detail")?.map(|detail| ("detail", detail));
     let listing =
         Listing { collection: "runbooks", url: "runbooks", chosen: &chosen, repeated: detail.as_slice() };
-    listing.answer(&call, &page, &page.query(), shown).await
+    listing.answer(&call, &page, &query, shown).await
 }
 
 /// `GET /v1/runbooks/{runbook}`
@@ -166,9 +181,31 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         updated_at: None,
     };
     read.into_runbook(&mut runbook);
+    own_it(&call, &mut runbook)?;
     call.state.store.create(&runbook).await?;
     let location = call.url(&format!("runbooks/{}", runbook.uuid));
     Ok(Reply::json(&shown(&call, &runbook, &Chosen::All))?.at(location))
+}
+
+/// Makes the caller's project the owner, unless the caller acts for the system.
+fn own_it(call: &Call, runbook: &mut Runbook) -> Result<(), ApiError> {
+    if call.is_operator() {
+        return Ok(());
+    }
+    // A token for a domain has no project that it could belong to.
+    let Some(project) = call.project() else {
+        return call.check("baremetal:runbook:update:owner", &Target::NONE);
+    };
+    if runbook.owner.as_deref().is_some_and(|owner| !owner.is_empty() && owner != project) {
+        return Err(ApiError::invalid(
+            "Cannot create a runbook as a project scoped admin with an owner other than your own project.",
+        ));
+    }
+    if runbook.public {
+        return Err(ApiError::invalid("Cannot create a public runbook as a project scoped admin."));
+    }
+    runbook.owner = Some(project.to_owned());
+    Ok(())
 }
 
 /// What a body says.
@@ -222,9 +259,25 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
         .collect();
     let body = call.json()?;
     let operations = patch::read_for(body.clone(), call.version, &patchable)?;
-    let uuid = find(&call).await?.uuid;
+    let uuid = records::read::<Runbook>(&call, call.parameter("runbook"), neither).await?.uuid;
     let changed = call.state.store.edit(uuid, |runbook| change(&call, runbook, &operations, &body)).await?;
     Reply::json(&shown(&call, &changed, &Chosen::All))
+}
+
+/// Holds a patch to the rules of what it touches: owner and publicity have their own.
+fn check_patch(call: &Call, runbook: &Runbook, operations: &[Operation]) -> Result<(), ApiError> {
+    let target = Target::runbook(runbook.owner.as_deref());
+    if operations.is_empty() {
+        return call.check(call.rule, &target);
+    }
+    operations.iter().try_for_each(|operation| {
+        let rule = match operation.root() {
+            "owner" => "baremetal:runbook:update:owner",
+            "public" => "baremetal:runbook:update:public",
+            _ => call.rule,
+        };
+        call.check(rule, &target)
+    })
 }
 
 fn change(
@@ -233,6 +286,7 @@ fn change(
     operations: &[Operation],
     body: &Value,
 ) -> Result<(), ApiError> {
+    check_patch(call, runbook, operations)?;
     let set = |root: &'static str| {
         operations.iter().filter(move |operation| operation.is_of(root) && operation.kind != Kind::Remove)
     };

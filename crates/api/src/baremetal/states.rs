@@ -2,13 +2,14 @@
 
 use super::fields::maybe_time;
 use super::node_fields::provision_state;
+use super::redaction::{redacted, viewer};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use model::version::{BOOT_MODE, RAID};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] =
@@ -21,7 +22,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
     let node = call.node().await?.node;
     let mut states = json!({
         "console_enabled": node.console_enabled,
-        "last_error": node.last_error,
+        "last_error": redacted(viewer(&call), &node, "last_error").or(node.last_error.clone().map(Value::from)),
         "power_state": node.power_state,
         "provision_state": provision_state(node.provision_state, call.version),
         "target_power_state": node.target_power_state.map(|target| target.outcome()),

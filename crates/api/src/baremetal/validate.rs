@@ -3,6 +3,7 @@
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
+use crate::policy::Target;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use model::version::NODE_NAME;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/nodes/validate", "baremetal:node:validate", handler!(by_query))
+        .own_check()
         .says("Says what each interface of the node that the query names would object to.")
         .query(&["node", "node_uuid"]),
     Route::new(Get, "/v1/nodes/{node}/validate", "baremetal:node:validate", handler!(validate))
@@ -38,8 +40,9 @@ pub async fn by_query(call: Call) -> Result<Reply, ApiError> {
         }
         (None, None) => return Err(ApiError::invalid("Expected a logical name or UUID but received None.")),
     };
-    let uuid = call.find_node(&ident).await?.node.uuid;
-    of(&call, uuid).await
+    let node = call.find_node(&ident).await?.node;
+    call.check("baremetal:node:validate", &Target::node(&node))?;
+    of(&call, node.uuid).await
 }
 
 async fn of(call: &Call, uuid: Uuid) -> Result<Reply, ApiError> {

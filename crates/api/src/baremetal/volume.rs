@@ -10,6 +10,7 @@ use crate::args::{object, parse_uuid, uuid};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::handler;
+use crate::policy::Target;
 use crate::route::Route;
 use crate::route::Verb::Get;
 use crate::wording::display;
@@ -104,6 +105,11 @@ fn shown<V: Volume>(call: &Call, volume: &V, chosen: &Chosen) -> Map<String, Val
         "node_uuid" => json!(volume.node()),
         "created_at" => json!(time(created_at)),
         "updated_at" => json!(maybe_time(updated_at)),
+        // What a target needs to be reached may be secret.
+        "properties" if !call.may("baremetal:volume:view_target_properties", &Target::NONE) => json!({
+            "redacted_contents": "** Value redacted: Requires permission baremetal:volume:view_target_properties access. \
+                                  Permission denied. **",
+        }),
         other => volume.attribute(other),
     })
 }
@@ -116,7 +122,11 @@ fn unknown_field<V: Volume>(name: &str) -> String {
 async fn find<V: Volume>(call: &Call) -> Result<V, ApiError> {
     let ident = call.parameter(V::NAME);
     match parse_uuid(ident) {
-        Some(uuid) => Ok(call.state.store.get(&uuid.to_string()).await?),
+        Some(uuid) => {
+            let volume: V = call.state.store.get(&uuid.to_string()).await?;
+            call.check_part(volume.node(), || format!("{} {ident} could not be found.", V::WHAT)).await?;
+            Ok(volume)
+        }
         None => Err(ApiError::invalid(format!(
             "Expected UUID for {}_uuid: {}",
             V::NAME,
@@ -153,7 +163,7 @@ async fn page<V: Volume>(call: &Call, node: Option<Uuid>) -> Result<Reply, ApiEr
         (None, Some(ident)) => Some(call.find_node(ident).await?.node.uuid),
         (node, _) => node,
     };
-    let mut query = page.query();
+    let mut query = page.query().within(call.node_scope()?);
     if let Some(node) = node {
         query = query.and("node_uuid", node.to_string());
     }
@@ -182,7 +192,7 @@ pub async fn create<V: Volume>(call: Call) -> Result<Reply, ApiError> {
         }
         _ => error,
     };
-    call.find_node(&node.to_string()).await.map_err(missing)?;
+    call.parent_node(&node.to_string()).await.map_err(missing)?;
     let mut volume = V::new(own_uuid(&body)?, node, call.now());
     volume.apply(&body)?;
     save(&call, &volume, true).await.map_err(missing)?;

@@ -46,6 +46,7 @@ pub const ROUTES: &[Route] = &[
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Object(VolumeConnector::PROPERTIES, VolumeConnector::REQUIRED))
+    .own_check()
     .success(StatusCode::CREATED),
     Route::new(
         Get,

@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     .since(v::VOLUMES)
     .query(&[])
     .takes(Takes::Object(VolumeTarget::PROPERTIES, VolumeTarget::REQUIRED))
+    .own_check()
     .success(StatusCode::CREATED),
     Route::new(
         Get,

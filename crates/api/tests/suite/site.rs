@@ -118,11 +118,30 @@ impl Site {
 
     /// A request at a microversion, with a JSON body or none.
     pub async fn at(&self, minor: u16, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.request(minor, None, method, path, body).await
+    }
+
+    /// A request with a token, at the newest microversion.
+    pub async fn by(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.request(115, Some(token), method, path, body).await
+    }
+
+    async fn request(
+        &self,
+        minor: u16,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(path)
             .header("host", "h:1")
             .header("x-openstack-ironic-api-version", format!("1.{minor}"));
+        if let Some(token) = token {
+            request = request.header("x-auth-token", token);
+        }
         let body = match body {
             Some(body) => {
                 request = request.header("content-type", "application/json");
