@@ -222,7 +222,10 @@ async fn transition(
 
 /// Has nobody but a user anything to do with the node?
 fn rests(node: &Node) -> bool {
-    node.provision_state.kind() == Kind::Stable && node.target_power_state.is_none()
+    node.provision_state.kind() == Kind::Stable
+        && node.target_power_state.is_none()
+        && node.errand.is_none()
+        && !node.work.tear_down
 }
 
 /// The event of a transition that was just made.
