@@ -1,5 +1,7 @@
 """What is expected of Billet by the agent, and of Billet towards everybody who is not the agent."""
 
+import json
+
 from ..support.site import Site, wait_until
 from ..support.tally import Tally
 from .machine import Agent
@@ -90,7 +92,7 @@ class Ramdisk:
     def beat(self, uuid: str, **body: object) -> tuple[int, str]:
         """Status, and the error's text."""
         status, answer = self._site.call("POST", f"/v1/heartbeat/{uuid}", body, version=RAMDISK_VERSION)
-        return status, (answer or {}).get("error_message", {}).get("faultstring", "")
+        return status, json.loads(answer["error_message"])["faultstring"] if answer else ""
 
 
 def play(tally: Tally, site: Site, agent: Agent, mac: str) -> None:
@@ -142,6 +144,13 @@ def play(tally: Tally, site: Site, agent: Agent, mac: str) -> None:
         assert "agent_url" not in node.shown()["driver_internal_info"]
         status, answer = ramdisk.look_up(mac)
         assert status == 404, answer
+        status, said = ramdisk.beat(node.uuid, callback_url="https://127.0.0.1:9999", agent_token=agent.token())
+        assert (status, said) == (400, "Invalid or missing agent token received."), (status, said)
+
+
+def changed(what: str) -> str:
+    """The refusal of what an agent must not change."""
+    return f'Detected change in ramdisk provided "{what}"'
 
 
 def impostors(tally: Tally, site: Site, node: Node, mac: str, agent: Agent) -> None:
@@ -161,8 +170,10 @@ def impostors(tally: Tally, site: Site, node: Node, mac: str, agent: Agent) -> N
         assert answer["config"]["agent_token_required"] is True
     url = "https://127.0.0.1:9999"
     required = "Agent token is required for heartbeat processing."
-    invalid = "Invalid agent token received."
+    invalid = "Invalid or missing agent token received."
+    elsewhere = "https://192.0.2.8:9999"
     for name, body, text in [
+        ("the agent's own token, from elsewhere", {"agent_token": agent.token(), "callback_url": elsewhere}, changed("callback_url")),
         ("no token", {}, required),
         ("null for a token", {"agent_token": None}, required),
         ("a token that was made up", {"agent_token": "x" * 43}, invalid),
@@ -172,18 +183,26 @@ def impostors(tally: Tally, site: Site, node: Node, mac: str, agent: Agent) -> N
         ("a made-up token and certificate", {"agent_token": "x" * 43, "agent_verify_ca": "none"}, invalid),
     ]:
         with tally.case(f"a heartbeat with {name} is refused"):
-            status, said = ramdisk.beat(node.uuid, callback_url=url, **body)
+            status, said = ramdisk.beat(node.uuid, **{"callback_url": url, **body})
             assert (status, said) == (400, text), (status, said)
-    with tally.case("a heartbeat with the right token from elsewhere is refused"):
-        first = {"callback_url": "https://192.0.2.7:9999", "agent_token": others_token}
-        assert ramdisk.beat(other.uuid, **first) == (202, "")
-        status, said = ramdisk.beat(other.uuid, **{**first, "callback_url": "https://192.0.2.8:9999"})
-        assert (status, said) == (400, 'Detected change in ramdisk provided "callback_url"'), (status, said)
-        assert other.shown()["driver_internal_info"]["agent_url"] == first["callback_url"]
+    certificates = [(agent.directory.parent / name).read_text() for name in ("authority.pem", "certificate.pem")]
+    right = {"callback_url": "https://192.0.2.7:9999", "agent_token": others_token, "agent_verify_ca": certificates[0]}
+    for name, change, text in [
+        ("without TLS", {"callback_url": "http://192.0.2.7:9999"}, "TLS is required by configuration"),
+        ("and prose for a certificate", {"agent_verify_ca": "prose"}, "agent_verify_ca must be a certificate in PEM: "),
+        ("", {}, None),
+        ("from elsewhere", {"callback_url": elsewhere}, changed("callback_url")),
+        ("with another certificate", {"agent_verify_ca": certificates[1]}, changed("agent_verify_ca")),
+    ]:
+        with tally.case(f"a heartbeat with the right token {name}".rstrip()):
+            status, said = ramdisk.beat(other.uuid, **{**right, **change})
+            assert (status == 400 and said.startswith(text)) if text else status == 202, (status, said)
+    with tally.case("who came first stays"):
+        assert other.shown()["driver_internal_info"]["agent_url"] == right["callback_url"]
     with tally.case("what was refused changed nothing of the node"):
         after = node.shown()
-        changed = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
-        assert not changed, changed
+        differ = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+        assert not differ, differ
     with tally.case("what was refused is in the event log, with the reason"):
         refused = [event for event in node.events("heartbeat") if not event["ok"]]
         assert any(required in event["detail"] for event in refused), refused
@@ -192,6 +211,6 @@ def impostors(tally: Tally, site: Site, node: Node, mac: str, agent: Agent) -> N
         with Agent(site.url, agent.authority, agent.directory.with_name("second"), port=9998) as second:
             second.start()
             wait_until(lambda: second.said("This is **FATAL**"), "the second agent's end")
-            wait_until(lambda: second.said("System locked down"), "the second agent's lockdown")
+            wait_until(lambda: second.said("in disabled mode"), "the second agent's lockdown")
+            assert not second.said("Starting heartbeater"), "it goes on"
         assert node.shown()["driver_internal_info"]["agent_url"] == url
-    other.provision("abort")

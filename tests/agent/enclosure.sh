@@ -52,7 +52,8 @@ chmod 0777 /run /mnt/state
 
 cd /mnt
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/mnt/state BILLET=/mnt/billet PYTHONDONTWRITEBYTECODE=1
-set -- unshare --user --map-root-user --ipc --uts venv/bin/python -m tests.agent.inside
+# Its parent is outside: it ends with that.
+set -- unshare --user --map-root-user --ipc --uts setpriv --pdeathsig KILL venv/bin/python -m tests.agent.inside
 if [ "$user" -eq 0 ]; then
     set -- setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"
 fi

@@ -1,6 +1,7 @@
 """The machine in the enclosure: an authority that signs for the API, and the agent's process."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,12 @@ class Agent:
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError(f"the agent ended with {self._process.returncode}")
         return text in self.log.read_text(errors="replace")
+
+    def token(self) -> str:
+        """The token that it has: it logs what it is called by."""
+        found = re.search(r"agent_token=([\w-]+)", self.log.read_text(errors="replace"))
+        assert found, "no call in its log"
+        return found.group(1)
 
     def stop(self) -> None:
         """Ends it."""

@@ -3,7 +3,7 @@
 //! `axum::serve` sets no such limit, so that a few thousand idle connections would take all file descriptors, and with them the
 //! API, the database and the BMCs.
 
-use api::limits::HEADER_TIME;
+use api::limits::{HANDSHAKE_TIME, HEADER_TIME};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
@@ -65,7 +65,7 @@ async fn serve_over_tls(
     stop: CancellationToken,
 ) {
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(HEADER_TIME, tls.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
         () = stop.cancelled() => return,
     };
     match shaken {

@@ -83,6 +83,9 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         );
     }
     let tls = tls::read(file.api.tls_certificate.as_deref(), file.api.tls_key.as_deref())?;
+    if tls.is_none() && file.netboot.https_port.is_some() {
+        bail!("netboot.https_port needs api.tls_certificate and api.tls_key");
+    }
     let api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
@@ -207,8 +210,7 @@ async fn start_machine_side(
     let port = section.http_port.unwrap_or(MACHINE_PORT);
     let over_tls = match (section.https_port, tls) {
         (Some(port), Some(tls)) => Some((port, tls)),
-        (Some(_), None) => bail!("netboot.https_port needs api.tls_certificate and api.tls_key"),
-        (None, _) => None,
+        _ => None,
     };
     let (mut source, scribe) = NodeBootSource::new(conductor.clone(), port, stop.clone());
     if let Some((port, _)) = over_tls {

@@ -114,6 +114,11 @@ fn files_that_it_cannot_use_are_named() {
         let said = said(&section(dir.path(), certificate, key));
         assert!(named.iter().all(|word| said.contains(word)), "{said}");
     }
+    let config = dir.path().join("machines.toml");
+    std::fs::write(&config, "[netboot]\nhttps_port = 6387\n").unwrap();
+    let said_of_machines =
+        refusal(&["serve", "--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    assert!(said_of_machines.contains("netboot.https_port needs"), "{said_of_machines}");
     assert!(said("[api]\ntls_key = \"x\"\n").contains("needs api.tls_certificate"));
     assert!(said("[api]\ntls_certificate = \"x\"\n").contains("needs api.tls_key"));
 }
