@@ -32,8 +32,10 @@ def main() -> None:
     namespaces = ["--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.getuid() != 0:
         namespaces += ["--user", "--map-root-user"]
-    command = ["unshare", *namespaces, "sh", str(ENCLOSURE), str(os.getuid()), str(TOP / "tests"), str(venv), str(binary)]
-    sys.exit(subprocess.run(command, stdin=subprocess.DEVNULL, cwd="/", check=False).returncode)
+    # It ends with this process, however that ends.
+    enclosed = ["setpriv", "--pdeathsig", "KILL", "unshare", *namespaces, "sh", str(ENCLOSURE)]
+    arguments = map(str, [os.getuid(), TOP / "tests", venv, binary])
+    sys.exit(subprocess.run([*enclosed, *arguments], stdin=subprocess.DEVNULL, cwd="/", check=False).returncode)
 
 
 main()

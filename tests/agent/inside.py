@@ -26,7 +26,8 @@ enabled = false
 
 def nobody_opens_a_disk() -> None:
     """Fails if any of this machine's disks can be opened, by its name or by its number."""
-    for line in DISKS.read_text().splitlines():
+    noted = DISKS.read_text().splitlines()
+    for line in noted:
         name, number = line.split()
         major, minor = map(int, number.split(":"))
         ways = [Path("/dev") / name]
@@ -45,6 +46,7 @@ def nobody_opens_a_disk() -> None:
     devices = sorted(entry.name for entry in Path("/dev").iterdir())
     assert devices == ["null", "random", "urandom", "zero"], devices
     assert not any(Path("/sys/class/block").iterdir()), "the agent would find disks in /sys"
+    print(f"tried to open {len(noted)} disks and partitions of this machine: refused", flush=True)
 
 
 def main() -> None:
