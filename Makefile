@@ -8,12 +8,12 @@ TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit parity fuzz clients keystone story bench clean
+.PHONY: demo test build packages lint unit parity fuzz clients agent keystone story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build clients parity fuzz keystone story
+test: packages lint unit build clients agent parity fuzz keystone story
 
 packages:
 	scripts/install-packages
@@ -38,6 +38,10 @@ parity: packages
 # Every command of the real client, at least once.
 clients: build
 	python3 -m tests.clients
+
+# The real ironic-python-agent looks up, heartbeats and cleans, where no disk is.
+agent: build
+	python3 -m tests.agent
 
 # Requests made from the OpenAPI document, and hostile ones.
 fuzz: build

@@ -36,7 +36,7 @@ pub struct Call {
     pub query: Args,
     /// The body.
     pub body: Bytes,
-    /// How links begin: `http://host:port`.
+    /// How links begin: `http://host:port`, or `https` where the request came so.
     pub base_url: String,
 }
 

@@ -93,6 +93,10 @@ impl Default for Settings {
     }
 }
 
+/// Marks requests that came over TLS, as an extension that whoever listens adds: links in their answers begin with `https`.
+#[derive(Debug, Clone, Copy)]
+pub struct OverTls;
+
 /// Every route, for operators and tenants.
 pub fn operator_router(state: Arc<ApiState>) -> Router {
     serve::router(state, route::Audience::Operator)

@@ -12,6 +12,8 @@ pub const INSPECTION_BODY_BYTES: usize = 16 << 20;
 pub const JSON_DEPTH: usize = 25;
 /// A request's headers must have come within this time, and the next request on an idle connection.
 pub const HEADER_TIME: Duration = Duration::from_secs(30);
+/// A TLS handshake must have ended within this time.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// A whole body of the usual size must have come within this time.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// The same of a body that may be larger.

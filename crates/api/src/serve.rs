@@ -1,15 +1,16 @@
 //! The way of a request, from the socket to its handler and back.
 
-use crate::ApiState;
 use crate::args::Args;
 use crate::auth::Caller;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::route::{Audience, Found, Route, Verb};
+use crate::{ApiState, OverTls};
 use crate::{baremetal, body, versions};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::version::{Microversion, NO_DOT_JSON};
@@ -117,7 +118,7 @@ async fn serve(
         json_suffix,
         query,
         body: Bytes::new(),
-        base_url: base_url(state, &parts.headers),
+        base_url: base_url(state, &parts),
     };
     call.authorize(route).await?;
     call.body = body::read(body, &parts.headers, route.body_limit).await?;
@@ -164,11 +165,12 @@ fn segments(
 }
 
 /// How links begin: as configured, else as the client called us.
-fn base_url(state: &ApiState, headers: &HeaderMap) -> String {
+fn base_url(state: &ApiState, request: &Parts) -> String {
     if let Some(url) = &state.settings.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let host = headers
+    let host = request
+        .headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
         .filter(|host| {
@@ -176,7 +178,8 @@ fn base_url(state: &ApiState, headers: &HeaderMap) -> String {
             !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
         })
         .unwrap_or("localhost");
-    format!("http://{host}")
+    let scheme = if request.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
+    format!("{scheme}://{host}")
 }
 
 fn succeed(route: &Route, reply: Reply) -> Response {

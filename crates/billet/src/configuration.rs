@@ -60,6 +60,10 @@ pub struct Api {
     pub htpasswd: Option<PathBuf>,
     /// Serve without authentication on an address that is not loopback.
     pub open_to_the_network: bool,
+    /// Certificate of the API and what it was signed with, PEM; with `tls_key`, the API is served over TLS alone.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    pub tls_key: Option<PathBuf>,
     /// Hardware types that nodes may use.
     pub enabled_hardware_types: Option<Vec<String>>,
     /// For each interface kind the implementations that nodes may use; Ironic's `enabled_…_interfaces`.
@@ -197,6 +201,9 @@ pub struct Netboot {
     pub interfaces: Option<Vec<String>>,
     /// Port of the HTTP listener for machines.
     pub http_port: Option<u16>,
+    /// Port beside it where lookup and heartbeat are served over TLS, with the API's certificate. Ramdisks are sent there, and the port
+    /// without TLS serves boot files only.
+    pub https_port: Option<u16>,
     /// Directory with undionly.kpxe and snponly.efi.
     pub programs: Option<PathBuf>,
 }

@@ -3,11 +3,11 @@
 //! `axum::serve` sets no such limit, so that a few thousand idle connections would take all file descriptors, and with them the
 //! API, the database and the BMCs.
 
-use api::limits::HEADER_TIME;
-use axum::Router;
+use api::limits::{HANDSHAKE_TIME, HEADER_TIME};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,7 +16,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
@@ -24,8 +26,9 @@ use tower_service::Service;
 /// Where a connection can't be accepted for want of file descriptors, some may have been closed after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until `stop`; then idle connections are closed, and requests under way are answered.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Serves, with TLS or without, until `stop`; then idle connections are closed, and requests under way are answered.
+pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, stop: CancellationToken) {
+    let router = if tls.is_some() { router.layer(Extension(api::OverTls)) } else { router };
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -34,7 +37,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
+                let (router, stop) = (router.clone(), stop.clone());
+                match tls.clone() {
+                    Some(tls) => connections.spawn(serve_over_tls(tls, stream, peer, router, stop)),
+                    None => connections.spawn(serve_connection(stream, peer, router, stop)),
+                };
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -49,7 +56,29 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     connections.wait().await;
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+/// Whoever does not end the handshake in time loses the connection too.
+async fn serve_over_tls(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve_connection(stream, peer, router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake was not ended in time"),
+    }
+}
+
+async fn serve_connection<S>(stream: S, peer: SocketAddr, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         // A router is always ready.

@@ -4,6 +4,7 @@ mod configuration;
 mod listener;
 mod ramdisk_command;
 mod serve;
+mod tls;
 mod why;
 
 use clap::{Parser, Subcommand};

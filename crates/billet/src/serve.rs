@@ -5,6 +5,7 @@
 
 use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::listener;
+use crate::tls;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
 use api::auth::PasswordFile;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Store;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
@@ -80,6 +82,10 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
              127.0.0.1, or set api.open_to_the_network = true in the configuration"
         );
     }
+    let tls = tls::read(file.api.tls_certificate.as_deref(), file.api.tls_key.as_deref())?;
+    if tls.is_none() && file.netboot.https_port.is_some() {
+        bail!("netboot.https_port needs api.tls_certificate and api.tls_key");
+    }
     let api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
@@ -103,16 +109,17 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
-    start_machine_side(&file.netboot, &conductor, &store, &state, &stop, &tasks).await?;
+    start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &stop, &tasks).await?;
     {
         let (conductor, stop) = (conductor.clone(), stop.clone());
         tasks.spawn(async move { conductor.run(stop).await });
     }
-    tasks.spawn(listener::serve(listener, api::operator_router(state.clone()), stop.clone()));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tasks.spawn(listener::serve(listener, tls, api::operator_router(state.clone()), stop.clone()));
     tasks.spawn(greet_keystone(state, stop.clone()));
 
     tracing::info!(
-        api = %format!("http://{listen}"),
+        api = %format!("{scheme}://{listen}"),
         state_dir = %state_dir.display(),
         ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready"
@@ -189,6 +196,7 @@ fn is_root() -> bool {
 /// the API goes on; where they were asked for, it is an error.
 async fn start_machine_side(
     section: &NetbootSection,
+    tls: Option<&TlsAcceptor>,
     conductor: &Conductor,
     store: &Store,
     state: &Arc<ApiState>,
@@ -200,7 +208,14 @@ async fn start_machine_side(
     }
     let asked_for = section.enabled == Some(true) || section.interfaces.is_some();
     let port = section.http_port.unwrap_or(MACHINE_PORT);
-    let (source, scribe) = NodeBootSource::new(conductor.clone(), port, stop.clone());
+    let over_tls = match (section.https_port, tls) {
+        (Some(port), Some(tls)) => Some((port, tls)),
+        _ => None,
+    };
+    let (mut source, scribe) = NodeBootSource::new(conductor.clone(), port, stop.clone());
+    if let Some((port, _)) = over_tls {
+        source = source.with_tls(port);
+    }
     let servers = match bind_netboot(section, port, source, store).await {
         Ok(servers) => servers,
         Err(error) if !asked_for => {
@@ -209,11 +224,17 @@ async fn start_machine_side(
         }
         Err(error) => return Err(error),
     };
-    let router = servers.router().merge(api::ramdisk_router(state.clone()));
+    let ramdisks = api::ramdisk_router(state.clone());
+    // Where tokens travel over TLS, they don't also travel without.
+    let router = if over_tls.is_some() { servers.router() } else { servers.router().merge(ramdisks.clone()) };
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {
         let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
-        tasks.spawn(listener::serve(listener, router.clone(), stop.clone()));
+        tasks.spawn(listener::serve(listener, None, router.clone(), stop.clone()));
+        if let Some((port, tls)) = over_tls {
+            let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
+            tasks.spawn(listener::serve(listener, Some(tls.clone()), ramdisks.clone(), stop.clone()));
+        }
     }
     tasks.spawn(scribe);
     tasks.spawn(servers.run(stop.clone()));

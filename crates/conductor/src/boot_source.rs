@@ -24,20 +24,29 @@ const QUEUE: usize = 4096;
 /// The database as the netboot servers' [`BootSource`].
 pub struct NodeBootSource {
     conductor: Conductor,
-    /// Port of the HTTP listener that serves ramdisks, on the address of the DHCP server.
-    http_port: u16,
+    /// Where ramdisks find the API, in the words of a boot script.
+    api: String,
     seen: mpsc::Sender<(Timestamp, Observation)>,
 }
 
 impl NodeBootSource {
-    /// Makes the source, and the task that writes down what is seen, which ends with `stop`.
+    /// Makes the source, and the task that writes down what is seen, which ends with `stop`. Ramdisks are told that the API is on
+    /// this port of the DHCP server, without TLS.
     pub fn new(
         conductor: Conductor,
         http_port: u16,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()>) {
         let (seen, queue) = mpsc::channel(QUEUE);
-        (Self { conductor: conductor.clone(), http_port, seen }, write_down(conductor, queue, stop))
+        let source = Self { conductor: conductor.clone(), api: api_url("http", http_port), seen };
+        (source, write_down(conductor, queue, stop))
+    }
+
+    /// Ramdisks are told that the API is on this port of the DHCP server, with TLS.
+    #[must_use]
+    pub fn with_tls(mut self, https_port: u16) -> Self {
+        self.api = api_url("https", https_port);
+        self
     }
 
     async fn machine(&self, mac: Mac) -> Result<Option<Machine>, Unavailable> {
@@ -47,7 +56,7 @@ impl NodeBootSource {
             return Ok(None);
         };
         let node = store.node(&port.node_uuid.to_string()).await.map_err(unavailable)?.node;
-        let boot = boot_of(self.conductor.settings(), &node, &port, self.http_port);
+        let boot = boot_of(self.conductor.settings(), &node, &port, &self.api);
         Ok(Some(Machine { node: node.uuid, hostname: node.name.clone(), lease: None, boot }))
     }
 }
@@ -66,9 +75,13 @@ impl BootSource for NodeBootSource {
     }
 }
 
+fn api_url(scheme: &str, port: u16) -> String {
+    format!("{scheme}://${{netX/dhcp-server}}:{port}")
+}
+
 /// A ramdisk only while the node's work has a boot under way; an instance that is itself a ramdisk each time; otherwise its own
 /// disk.
-fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boot {
+fn boot_of(settings: &Settings, node: &Node, port: &Port, api: &str) -> Boot {
     let is_booting = node.provision_state.answers_lookup() && node.work.boot.is_some();
     if !port.pxe_enabled {
         return Boot::LocalDisk;
@@ -86,7 +99,6 @@ fn boot_of(settings: &Settings, node: &Node, port: &Port, http_port: u16) -> Boo
         }
     };
     let appended = appended(settings, node);
-    let api = format!("http://${{netX/dhcp-server}}:{http_port}");
     let inspection = match node.provision_state {
         S::Inspecting | S::InspectWait => {
             format!(" ipa-inspection-callback-url={api}/v1/continue_inspection ipa-collect-lldp=1")

@@ -11,6 +11,8 @@ use model::node::Node;
 use model::secret::MASK;
 use model::state::Kind;
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use store::Guard;
 use uuid::Uuid;
 
@@ -144,7 +146,18 @@ fn refusal(node: &Node, request: &HeartbeatRequest, require_tls: bool) -> Option
         return Some("Detected change in ramdisk provided \"callback_url\"".to_owned());
     }
     if require_tls && !request.callback_url.starts_with("https://") {
-        return Some("Heartbeat received with a plain-HTTP callback_url, but TLS is required".to_owned());
+        return Some("TLS is required by configuration".to_owned());
+    }
+    // The conductor trusts this certificate alone, so it must not be exchanged under way.
+    if let (Some(known), Some(brought)) = (&node.agent.verify_ca, &request.agent_verify_ca)
+        && known.trim() != brought.trim()
+    {
+        return Some("Detected change in ramdisk provided \"agent_verify_ca\"".to_owned());
+    }
+    if let Some(brought) = &request.agent_verify_ca
+        && let Err(error) = CertificateDer::from_pem_slice(brought.as_bytes())
+    {
+        return Some(format!("agent_verify_ca must be a certificate in PEM: {error}"));
     }
     None
 }
@@ -197,6 +210,17 @@ mod tests {
         assert!(refusal(&node, &beat(Some("right"), "http://10.0.0.1:9999"), true).is_some());
         node.agent.url = Some("https://10.0.0.1:9999".into());
         assert!(refusal(&node, &beat(Some("right"), "https://10.0.0.2:9999"), true).is_some());
+        node.agent.url = None;
+        let pem = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----");
+        let with_certificate = |text: String| HeartbeatRequest {
+            agent_verify_ca: Some(text),
+            ..beat(Some("right"), "https://10.0.0.1:9999")
+        };
+        assert!(refusal(&node, &with_certificate("prose".into()), true).unwrap().contains("PEM"));
+        assert_eq!(refusal(&node, &with_certificate(pem("Zmlyc3Q=")), true), None);
+        node.agent.verify_ca = Some(pem("Zmlyc3Q=") + "\n");
+        assert_eq!(refusal(&node, &with_certificate(pem("Zmlyc3Q=")), true), None);
+        assert!(refusal(&node, &with_certificate(pem("c2Vjb25k")), true).unwrap().contains("change"));
         node.agent.token = None;
         assert!(
             refusal(&node, &beat(Some(""), "https://10.0.0.1:9999"), true).is_some(),
