@@ -101,4 +101,7 @@ def inspection_aborted(play: Play) -> None:
     play.get("/v1/nodes/n/states", at=39)
     play.put("/v1/nodes/n/states/provision", {"target": "abort"}, at=40)
     play.put("/v1/nodes/n/states/provision", {"target": "abort"})
-    play.get("/v1/nodes/n/states", until=lambda body: body["provision_state"] == "inspect failed")
+    play.get(
+        "/v1/nodes/n/states",
+        until=lambda body: body["provision_state"] == "inspect failed" and body["power_state"] == "power off",
+    )

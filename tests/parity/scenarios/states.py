@@ -50,7 +50,8 @@ def power(play: Play) -> None:
     play.put("/v1/nodes/n/maintenance", {})
     play.put(path, {"target": "power on"})
     play.get("/v1/nodes/n/states", until=_idle)
-    play.get("/v1/nodes/n?fields=power_state,target_power_state,last_error,reservation")
+    shown = "/v1/nodes/n?fields=power_state,target_power_state,last_error,reservation"
+    play.get(shown, until=lambda body: body["reservation"] is None)
 
 
 def boot_device(play: Play) -> None:
