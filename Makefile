@@ -31,8 +31,8 @@ lint:
 unit: packages
 	scripts/run-tests
 
-# The same requests to the real Ironic, which is installed under target/parity, and to Billet. Builds nothing.
-parity: packages
+# The same requests to the real Ironic, which is installed under target/parity, and to Billet.
+parity: build
 	python3 -m tests.parity --billet $(BILLET)
 
 # Every command of the real client, at least once.
