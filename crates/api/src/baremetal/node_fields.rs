@@ -12,6 +12,8 @@ use model::version::{self as v, Microversion};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 use store::listed::Carried;
 use store::{ListedNode, NodeRow};
 
@@ -259,9 +261,12 @@ impl NodeView<'_> {
     }
 }
 
-/// The interface kind of a field `X_interface`.
+/// The interface kind of a field `X_interface`. By a table: a list asks for every interface of every node.
 pub fn interface(field: &str) -> Option<InterfaceKind> {
-    field.strip_suffix("_interface")?.parse().ok()
+    static KINDS: LazyLock<HashMap<String, InterfaceKind>> = LazyLock::new(|| {
+        InterfaceKind::ALL.iter().map(|kind| (format!("{kind}_interface"), *kind)).collect()
+    });
+    KINDS.get(field).copied()
 }
 
 /// A state as older clients know it.

@@ -14,18 +14,21 @@ use crate::error::{Error, Result};
 /// What is asked for in turn, and the state that it leads to.
 const VERBS: &[(&str, &str)] =
     &[("manage", "manageable"), ("provide", "available"), ("active", "active"), ("deleted", "available")];
+/// Nodes that one client has under way: together they stay below the limits of `[conductor] max_concurrent_*`.
+pub(super) const AT_ONCE: usize = 5;
 /// All cycles of a round must have ended by then.
 const LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks at nodes that are all still on their way.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Takes `nodes` nodes through the whole cycle at once; out comes how long it took.
+/// Takes `nodes` nodes through the whole cycle, so many of each client at once; out comes how long it took.
 ///
 /// # Errors
 /// [`Error::Invalid`] when a node fails or a request is refused, [`Error::Timeout`].
 pub(super) fn round(server: &Server, connections: usize, nodes: usize) -> Result<Duration> {
     let (took, _) = crowd::each(server, connections, |connection, client| {
-        let mut lives: Vec<_> = (client..nodes).step_by(connections).map(|_| Life::begin()).collect();
+        let mut next = (client..nodes).step_by(connections).map(|_| Life::begin());
+        let mut lives: Vec<_> = next.by_ref().take(AT_ONCE).collect();
         let deadline = Instant::now() + LIMIT;
         while !lives.is_empty() {
             let mut has_moved = false;
@@ -33,6 +36,7 @@ pub(super) fn round(server: &Server, connections: usize, nodes: usize) -> Result
                 has_moved |= life.go_on(connection)?;
             }
             lives.retain(|life| !life.is_over);
+            lives.extend(next.by_ref().take(AT_ONCE - lives.len()));
             if !has_moved {
                 pause(LOOK_AGAIN);
             }

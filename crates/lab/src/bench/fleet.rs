@@ -14,8 +14,6 @@ pub(super) fn node(number: usize) -> Value {
             "ipmi_address": format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255),
             "ipmi_username": "operator",
             "ipmi_password": format!("a secret of node {number}"),
-            "deploy_kernel": "http://images.example.com/ramdisk/vmlinuz",
-            "deploy_ramdisk": "http://images.example.com/ramdisk/initramfs",
         },
         "properties": {
             "cpus": 64,
