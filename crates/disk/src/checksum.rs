@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use sha2::Digest;
+use md5::Digest;
 
 use crate::error::{Error, Result};
 
@@ -223,20 +223,20 @@ pub struct Hasher {
 enum State {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
-    Sha256(sha2::Sha256),
-    Sha384(sha2::Sha384),
-    Sha512(sha2::Sha512),
+    /// By ring, whose SHA-2 is nearly twice as fast as the sha2 crate's: an image passes through it as fast as a disk writes.
+    Sha2(ring::digest::Context),
 }
 
 impl Hasher {
     /// A hasher that has seen nothing yet.
     pub fn new(algorithm: Algorithm) -> Self {
+        let sha2 = |kind| State::Sha2(ring::digest::Context::new(kind));
         let state = match algorithm {
             Algorithm::Md5 => State::Md5(md5::Md5::new()),
             Algorithm::Sha1 => State::Sha1(sha1::Sha1::new()),
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+            Algorithm::Sha256 => sha2(&ring::digest::SHA256),
+            Algorithm::Sha384 => sha2(&ring::digest::SHA384),
+            Algorithm::Sha512 => sha2(&ring::digest::SHA512),
         };
         Self { algorithm, state }
     }
@@ -246,9 +246,7 @@ impl Hasher {
         match &mut self.state {
             State::Md5(h) => h.update(data),
             State::Sha1(h) => h.update(data),
-            State::Sha256(h) => h.update(data),
-            State::Sha384(h) => h.update(data),
-            State::Sha512(h) => h.update(data),
+            State::Sha2(h) => h.update(data),
         }
     }
 
@@ -257,9 +255,7 @@ impl Hasher {
         let digest = match self.state {
             State::Md5(h) => h.finalize().to_vec(),
             State::Sha1(h) => h.finalize().to_vec(),
-            State::Sha256(h) => h.finalize().to_vec(),
-            State::Sha384(h) => h.finalize().to_vec(),
-            State::Sha512(h) => h.finalize().to_vec(),
+            State::Sha2(h) => h.finish().as_ref().to_vec(),
         };
         Checksum { algorithm: self.algorithm, digest }
     }
