@@ -1,0 +1,181 @@
+//! What is kept for logging in: digests of passwords and secrets, sealed, and how often somebody guessed wrong.
+
+use super::record::{self, missing};
+use super::{Identity, IdentityRecord};
+use crate::{Result, micros};
+use jiff::Timestamp;
+use model::Secret;
+use model::identity::{ApplicationCredential, User};
+use sqlx::{AssertSqlSafe, Row};
+
+/// What a log-in of a user is checked against.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The digest of the password; none: nobody knows one.
+    pub password: Option<Secret>,
+    /// Wrong passwords in a row.
+    pub failures: i64,
+    /// Until when no password counts.
+    pub locked_until: Timestamp,
+    /// Tokens that were issued before are void.
+    pub valid_since: Timestamp,
+}
+
+impl Identity<'_> {
+    /// What a log-in of a user is checked against.
+    pub async fn login(&self, user: &str) -> Result<Login> {
+        let row = sqlx::query(
+            "SELECT password, failures, locked_until_us, valid_since_us FROM identity_users WHERE uuid = $1",
+        )
+        .bind(user.to_owned())
+        .fetch_optional(self.store.read())
+        .await?
+        .ok_or_else(|| missing::<User>(user))?;
+        let sealed: Option<Vec<u8>> = row.try_get("password")?;
+        Ok(Login {
+            password: self.open::<User>(user, sealed)?,
+            failures: row.try_get("failures")?,
+            locked_until: time(row.try_get("locked_until_us")?),
+            valid_since: time(row.try_get("valid_since_us")?),
+        })
+    }
+
+    /// Since when a user's tokens are valid.
+    pub async fn valid_since(&self, user: &str) -> Result<Timestamp> {
+        let row = sqlx::query("SELECT valid_since_us FROM identity_users WHERE uuid = $1")
+            .bind(user.to_owned())
+            .fetch_optional(self.store.read())
+            .await?
+            .ok_or_else(|| missing::<User>(user))?;
+        Ok(time(row.try_get("valid_since_us")?))
+    }
+
+    /// Stores a new user with the digest of its password.
+    pub async fn create_user(&self, user: &User, password: Option<&Secret>) -> Result<()> {
+        let mut tx = self.store.write().await?;
+        record::insert(&mut tx, user).await?;
+        if let Some(digest) = password {
+            self.put_digest::<User>(&mut tx, "password", &user.id, digest).await?;
+        }
+        self.commit(tx).await
+    }
+
+    /// Changes a user, and its password if one is given. A new password, and disabling the user, end every token that it had.
+    pub async fn edit_user<E: From<crate::StoreError>>(
+        &self,
+        id: &str,
+        password: Option<&Secret>,
+        now: Timestamp,
+        change: impl FnOnce(&mut User) -> Result<(), E>,
+    ) -> Result<User, E> {
+        let mut tx = self.store.write().await?;
+        let mut user: User = record::read(&mut tx, id).await?;
+        let was_enabled = user.enabled;
+        change(&mut user)?;
+        record::overwrite(&mut tx, &user).await?;
+        if let Some(digest) = password {
+            self.put_digest::<User>(&mut tx, "password", id, digest).await?;
+            sqlx::query("UPDATE identity_users SET failures = 0, locked_until_us = 0 WHERE uuid = $1")
+                .bind(id.to_owned())
+                .execute(&mut *tx)
+                .await
+                .map_err(crate::StoreError::from)?;
+        }
+        if password.is_some() || (was_enabled && !user.enabled) {
+            sqlx::query("UPDATE identity_users SET valid_since_us = $1 WHERE uuid = $2")
+                .bind(micros(now))
+                .bind(id.to_owned())
+                .execute(&mut *tx)
+                .await
+                .map_err(crate::StoreError::from)?;
+        }
+        self.commit(tx).await?;
+        Ok(user)
+    }
+
+    /// Counts a wrong password; from the `limit`th on the user is locked until `until`, and counting starts again. Out comes whether it is.
+    /// Nothing that tokens mean depends on it.
+    pub async fn count_failure(&self, user: &str, limit: i64, until: Timestamp) -> Result<bool> {
+        let mut tx = self.store.write().await?;
+        let row = sqlx::query(
+            "UPDATE identity_users SET failures = failures + 1 WHERE uuid = $1 RETURNING failures",
+        )
+        .bind(user.to_owned())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let failures: i64 = row.map_or(Ok(0), |row| row.try_get("failures"))?;
+        let is_locked = failures >= limit;
+        if is_locked {
+            sqlx::query("UPDATE identity_users SET failures = 0, locked_until_us = $1 WHERE uuid = $2")
+                .bind(micros(until))
+                .bind(user.to_owned())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(is_locked)
+    }
+
+    /// Forgets wrong passwords: the right one came.
+    pub async fn clear_failures(&self, user: &str) -> Result<()> {
+        let mut tx = self.store.write().await?;
+        sqlx::query("UPDATE identity_users SET failures = 0 WHERE uuid = $1")
+            .bind(user.to_owned())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Stores an application credential with the digest of its secret.
+    pub async fn create_application_credential(
+        &self,
+        credential: &ApplicationCredential,
+        secret: &Secret,
+    ) -> Result<()> {
+        let mut tx = self.store.write().await?;
+        record::insert(&mut tx, credential).await?;
+        self.put_digest::<ApplicationCredential>(&mut tx, "secret", &credential.id, secret).await?;
+        self.commit(tx).await
+    }
+
+    /// The digest of an application credential's secret.
+    pub async fn application_credential_secret(&self, id: &str) -> Result<Option<Secret>> {
+        let row = sqlx::query("SELECT secret FROM identity_application_credentials WHERE uuid = $1")
+            .bind(id.to_owned())
+            .fetch_optional(self.store.read())
+            .await?
+            .ok_or_else(|| missing::<ApplicationCredential>(id))?;
+        self.open::<ApplicationCredential>(id, row.try_get("secret")?)
+    }
+
+    /// Seals a digest into a row.
+    pub(super) async fn put_digest<R: IdentityRecord>(
+        &self,
+        tx: &mut crate::writer::Write,
+        column: &'static str,
+        id: &str,
+        digest: &Secret,
+    ) -> Result<()> {
+        let sealed = self.store.sealer().seal(&place::<R>(id), digest.expose().as_bytes())?;
+        let sql = format!("UPDATE {} SET {column} = $1 WHERE uuid = $2", R::TABLE);
+        sqlx::query(AssertSqlSafe(sql)).bind(sealed).bind(id.to_owned()).execute(&mut **tx).await?;
+        Ok(())
+    }
+
+    fn open<R: IdentityRecord>(&self, id: &str, sealed: Option<Vec<u8>>) -> Result<Option<Secret>> {
+        let Some(sealed) = sealed else { return Ok(None) };
+        let place = place::<R>(id);
+        let plain = self.store.sealer().open_sealed(&place, &sealed)?;
+        let digest = String::from_utf8(plain).map_err(|_| crate::StoreError::Seal { what: place })?;
+        Ok(Some(Secret::new(digest)))
+    }
+}
+
+/// What a digest is sealed for.
+fn place<R: IdentityRecord>(id: &str) -> String {
+    format!("{} {id}", R::WHAT)
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
