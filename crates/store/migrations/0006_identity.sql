@@ -27,11 +27,8 @@ CREATE TABLE identity_users (
     name TEXT NOT NULL,
     enabled BIGINT NOT NULL,
     doc TEXT NOT NULL,
-    -- Not of the document: the sealed digest of the password, how often it was guessed wrong in a row, until when the user is locked
-    -- out for that, and since when tokens are valid.
+    -- Not of the document: the sealed digest of the password, and since when tokens are valid.
     password {bytes},
-    failures BIGINT NOT NULL DEFAULT 0,
-    locked_until_us BIGINT NOT NULL DEFAULT 0,
     valid_since_us BIGINT NOT NULL DEFAULT 0,
     UNIQUE (domain_id, name)
 );

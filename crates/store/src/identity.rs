@@ -13,7 +13,6 @@ mod resources;
 mod revocation;
 
 pub use bootstrap::FirstData;
-pub use login::Login;
 pub use record::IdentityRecord;
 
 use crate::writer::Write;

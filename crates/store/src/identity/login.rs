@@ -1,4 +1,4 @@
-//! What is kept for logging in: digests of passwords and secrets, sealed, and how often somebody guessed wrong.
+//! What is kept for logging in: digests of passwords and secrets, sealed, and since when tokens count.
 
 use super::record::{self, missing};
 use super::{Identity, IdentityRecord};
@@ -8,36 +8,15 @@ use model::Secret;
 use model::identity::{ApplicationCredential, User};
 use sqlx::{AssertSqlSafe, Row};
 
-/// What a log-in of a user is checked against.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// The digest of the password; none: nobody knows one.
-    pub password: Option<Secret>,
-    /// Wrong passwords in a row.
-    pub failures: i64,
-    /// Until when no password counts.
-    pub locked_until: Timestamp,
-    /// Tokens that were issued before are void.
-    pub valid_since: Timestamp,
-}
-
 impl Identity<'_> {
-    /// What a log-in of a user is checked against.
-    pub async fn login(&self, user: &str) -> Result<Login> {
-        let row = sqlx::query(
-            "SELECT password, failures, locked_until_us, valid_since_us FROM identity_users WHERE uuid = $1",
-        )
-        .bind(user.to_owned())
-        .fetch_optional(self.store.read())
-        .await?
-        .ok_or_else(|| missing::<User>(user))?;
-        let sealed: Option<Vec<u8>> = row.try_get("password")?;
-        Ok(Login {
-            password: self.open::<User>(user, sealed)?,
-            failures: row.try_get("failures")?,
-            locked_until: time(row.try_get("locked_until_us")?),
-            valid_since: time(row.try_get("valid_since_us")?),
-        })
+    /// The digest of a user's password; none where nobody can know one.
+    pub async fn password(&self, user: &str) -> Result<Option<Secret>> {
+        let row = sqlx::query("SELECT password FROM identity_users WHERE uuid = $1")
+            .bind(user.to_owned())
+            .fetch_optional(self.store.read())
+            .await?
+            .ok_or_else(|| missing::<User>(user))?;
+        self.open::<User>(user, row.try_get("password")?)
     }
 
     /// Since when a user's tokens are valid.
@@ -75,11 +54,6 @@ impl Identity<'_> {
         record::overwrite(&mut tx, &user).await?;
         if let Some(digest) = password {
             self.put_digest::<User>(&mut tx, "password", id, digest).await?;
-            sqlx::query("UPDATE identity_users SET failures = 0, locked_until_us = 0 WHERE uuid = $1")
-                .bind(id.to_owned())
-                .execute(&mut *tx)
-                .await
-                .map_err(crate::StoreError::from)?;
         }
         if password.is_some() || (was_enabled && !user.enabled) {
             sqlx::query("UPDATE identity_users SET valid_since_us = $1 WHERE uuid = $2")
@@ -91,39 +65,6 @@ impl Identity<'_> {
         }
         self.commit(tx).await?;
         Ok(user)
-    }
-
-    /// Counts a wrong password; from the `limit`th on the user is locked until `until`, and counting starts again. Out comes whether it is.
-    /// Nothing that tokens mean depends on it.
-    pub async fn count_failure(&self, user: &str, limit: i64, until: Timestamp) -> Result<bool> {
-        let mut tx = self.store.write().await?;
-        let row = sqlx::query(
-            "UPDATE identity_users SET failures = failures + 1 WHERE uuid = $1 RETURNING failures",
-        )
-        .bind(user.to_owned())
-        .fetch_optional(&mut *tx)
-        .await?;
-        let failures: i64 = row.map_or(Ok(0), |row| row.try_get("failures"))?;
-        let is_locked = failures >= limit;
-        if is_locked {
-            sqlx::query("UPDATE identity_users SET failures = 0, locked_until_us = $1 WHERE uuid = $2")
-                .bind(micros(until))
-                .bind(user.to_owned())
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(is_locked)
-    }
-
-    /// Forgets wrong passwords: the right one came.
-    pub async fn clear_failures(&self, user: &str) -> Result<()> {
-        let mut tx = self.store.write().await?;
-        sqlx::query("UPDATE identity_users SET failures = 0 WHERE uuid = $1")
-            .bind(user.to_owned())
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await
     }
 
     /// Stores an application credential with the digest of its secret.
