@@ -42,6 +42,9 @@ pub const DEFAULT_MTU: u32 = 1500;
 /// The VLANs that exist (IEEE 802.1Q).
 pub const VLANS: std::ops::RangeInclusive<u16> = 1..=4094;
 
+/// The VLANs that networks get which name none: out of the way of those that sites commonly have.
+pub const AUTOMATIC_VLANS: std::ops::RangeInclusive<u16> = 1000..=1999;
+
 /// A network as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
