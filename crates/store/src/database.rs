@@ -182,6 +182,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
     (6, "identity", include_str!("../migrations/0006_identity.sql")),
+    (8, "networks", include_str!("../migrations/0008_networks.sql")),
 ];
 
 /// The migrations in SQLite's dialect.
