@@ -95,6 +95,11 @@ impl Store {
         &self.inner.sealer
     }
 
+    /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.sealer().derive(purpose)
+    }
+
     /// Waits until some node may have become due since the last call returned.
     pub async fn due(&self) {
         self.inner.due.notified().await;
