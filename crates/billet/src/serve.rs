@@ -257,6 +257,8 @@ async fn start_machine_side(
     };
     let ramdisks = api::ramdisk_router(state.clone());
     // Where tokens travel over TLS, they don't also travel without.
+    let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
+    store.put_own_addresses(&own.collect::<Vec<_>>()).await.context("the network service")?;
     let router = if over_tls.is_some() { servers.router() } else { servers.router().merge(ramdisks.clone()) };
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {

@@ -110,6 +110,11 @@ impl Store {
         &self.inner.identity_generation
     }
 
+    /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.sealer().derive(purpose)
+    }
+
     /// Waits until some node may have become due since the last call returned.
     pub async fn due(&self) {
         self.inner.due.notified().await;
@@ -182,6 +187,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
     (6, "identity", include_str!("../migrations/0006_identity.sql")),
+    (7, "images", include_str!("../migrations/0007_images.sql")),
+    (8, "networks", include_str!("../migrations/0008_networks.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

@@ -30,9 +30,14 @@ pub(super) const ROUTES: &[Route] = &[
         .says("Makes an application credential; its secret is shown this once."),
     Route::new(Get, "/v3/users/{user}/application_credentials/{credential}", Access::User, handler!(show))
         .says("Shows an application credential."),
-    Route::new(Delete, "/v3/users/{user}/application_credentials/{credential}", Access::User, handler!(delete))
-        .success(StatusCode::NO_CONTENT)
-        .says("Forgets an application credential and ends its tokens."),
+    Route::new(
+        Delete,
+        "/v3/users/{user}/application_credentials/{credential}",
+        Access::User,
+        handler!(delete),
+    )
+    .success(StatusCode::NO_CONTENT)
+    .says("Forgets an application credential and ends its tokens."),
     Route::new(Get, "/v3/users/{user}/access_rules", Access::User, handler!(access_rules))
         .says("Lists access rules, of which there are none."),
 ];
@@ -40,7 +45,8 @@ pub(super) const ROUTES: &[Route] = &[
 fn document(call: &Call, credential: &ApplicationCredential) -> Result<Value, CloudError> {
     let path = format!("users/{}/application_credentials", credential.user_id);
     let mut document = shown(call, &path, &credential.id, credential)?;
-    document["expires_at"] = credential.expires_at.map_or(Value::Null, |end| json!(time(end).trim_end_matches('Z')));
+    document["expires_at"] =
+        credential.expires_at.map_or(Value::Null, |end| json!(time(end).trim_end_matches('Z')));
     document["system"] = Value::Null;
     Ok(document)
 }
@@ -65,7 +71,10 @@ async fn found(call: &Call, action: &str) -> Result<ApplicationCredential, Cloud
 
 /// `GET …/application_credentials/{credential}`
 async fn show(call: Call) -> Result<Reply, CloudError> {
-    one("application_credential", document(&call, &found(&call, "identity:get_application_credential").await?)?)
+    one(
+        "application_credential",
+        document(&call, &found(&call, "identity:get_application_credential").await?)?,
+    )
 }
 
 /// Who was recognised by such a credential makes and removes others only if it is unrestricted.
@@ -149,7 +158,9 @@ async fn create(call: Call) -> Result<Reply, CloudError> {
 fn read_end(attributes: &mut Attributes, now: Timestamp) -> Result<Option<Timestamp>, CloudError> {
     let Some(text) = attributes.text("expires_at", NAME_CHARACTERS)? else { return Ok(None) };
     let end = text.parse::<Timestamp>().or_else(|_| {
-        text.parse::<jiff::civil::DateTime>().and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC)).map(|time| time.timestamp())
+        text.parse::<jiff::civil::DateTime>()
+            .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC))
+            .map(|time| time.timestamp())
     });
     match end {
         Ok(end) if end > now => Ok(Some(end)),
@@ -161,10 +172,12 @@ fn read_end(attributes: &mut Attributes, now: Timestamp) -> Result<Option<Timest
 /// The roles of a credential: those that are named by id or name, else all that the token has.
 fn read_roles(attributes: &mut Attributes, token: &Validated) -> Result<Vec<RoleName>, CloudError> {
     let bad = |attributes: &Attributes| {
-        attributes.bad("roles", &format!("it is a list of at most {CREDENTIAL_ROLES} objects with id or name"))
+        attributes
+            .bad("roles", &format!("it is a list of at most {CREDENTIAL_ROLES} objects with id or name"))
     };
     let Some(wanted) = attributes.value("roles") else { return Ok(token.roles.clone()) };
-    let wanted = wanted.as_array().filter(|list| list.len() <= CREDENTIAL_ROLES).ok_or_else(|| bad(attributes))?;
+    let wanted =
+        wanted.as_array().filter(|list| list.len() <= CREDENTIAL_ROLES).ok_or_else(|| bad(attributes))?;
     if wanted.is_empty() {
         return Ok(token.roles.clone());
     }
@@ -175,7 +188,8 @@ fn read_roles(attributes: &mut Attributes, token: &Validated) -> Result<Vec<Role
             (None, Some(name)) => ("name", name),
             (None, None) => return Err(bad(attributes)),
         };
-        let role = token.roles.iter().find(|role| if field == "id" { role.id == value } else { role.name == value });
+        let role =
+            token.roles.iter().find(|role| if field == "id" { role.id == value } else { role.name == value });
         let role = role.ok_or_else(|| {
             CloudError::invalid(format!(
                 "Invalid application credential: the token has no role with {field} {} in its project, so that it can't be given on.",

@@ -30,7 +30,8 @@ async fn list(call: Call) -> Result<Reply, CloudError> {
     let reach = reach(&call).await?.ok_or_else(|| forbidden("identity:list_domains"))?;
     let domains: Vec<Domain> = call.state.store.identity().list(&[]).await?;
     let seen = domains.iter().filter(|domain| reach.covers(&domain.id));
-    let documents: Result<Vec<_>, _> = seen.map(|domain| shown(&call, "domains", &domain.id, domain)).collect();
+    let documents: Result<Vec<_>, _> =
+        seen.map(|domain| shown(&call, "domains", &domain.id, domain)).collect();
     many(&call, "domains", "domains", filtered(&call, &["name", "enabled"], documents?))
 }
 

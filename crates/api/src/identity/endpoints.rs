@@ -18,7 +18,8 @@ pub(super) const ROUTES: &[Route] = &[
         .success(StatusCode::CREATED)
         .says("Adds an endpoint to the catalog."),
     Route::new(Get, "/v3/endpoints/{endpoint}", Access::Operator, handler!(show)).says("Shows an endpoint."),
-    Route::new(Patch, "/v3/endpoints/{endpoint}", Access::Operator, handler!(update)).says("Changes an endpoint."),
+    Route::new(Patch, "/v3/endpoints/{endpoint}", Access::Operator, handler!(update))
+        .says("Changes an endpoint."),
     Route::new(Delete, "/v3/endpoints/{endpoint}", Access::Operator, handler!(delete))
         .success(StatusCode::NO_CONTENT)
         .says("Takes an endpoint out of the catalog."),

@@ -25,7 +25,12 @@ macro_rules! inherited {
         &four(
             $list,
             $one,
-            [handler!(list_inherited), handler!(check_inherited), handler!(let_inherit), handler!(stop_inheriting)],
+            [
+                handler!(list_inherited),
+                handler!(check_inherited),
+                handler!(let_inherit),
+                handler!(stop_inheriting),
+            ],
         )
     };
 }
@@ -48,8 +53,10 @@ const fn four(list: &'static str, one: &'static str, handlers: [Handler; 4]) -> 
 
 pub(super) const OF_USERS_ON_PROJECTS: &[Route] =
     rows!("/v3/projects/{project}/users/{user}/roles", "/v3/projects/{project}/users/{user}/roles/{role}");
-pub(super) const OF_GROUPS_ON_PROJECTS: &[Route] =
-    rows!("/v3/projects/{project}/groups/{group}/roles", "/v3/projects/{project}/groups/{group}/roles/{role}");
+pub(super) const OF_GROUPS_ON_PROJECTS: &[Route] = rows!(
+    "/v3/projects/{project}/groups/{group}/roles",
+    "/v3/projects/{project}/groups/{group}/roles/{role}"
+);
 pub(super) const OF_USERS_ON_DOMAINS: &[Route] =
     rows!("/v3/domains/{domain}/users/{user}/roles", "/v3/domains/{domain}/users/{user}/roles/{role}");
 pub(super) const OF_GROUPS_ON_DOMAINS: &[Route] =
@@ -130,7 +137,10 @@ fn absent(assignment: &Assignment) -> CloudError {
         Scope::Project(id) | Scope::Domain(id) => id.as_str(),
         Scope::System => "the system",
     };
-    not_found("role assignment with role", &format!("{}, user or group: {actor}, project, domain, or system: {place}", assignment.role_id))
+    not_found(
+        "role assignment with role",
+        &format!("{}, user or group: {actor}, project, domain, or system: {place}", assignment.role_id),
+    )
 }
 
 async fn listed(call: Call, inherited: bool) -> Result<Reply, CloudError> {
@@ -143,7 +153,8 @@ async fn listed(call: Call, inherited: bool) -> Result<Reply, CloudError> {
         .map(|one| one.role_id)
         .collect();
     let roles: Vec<Role> = if ids.is_empty() { Vec::new() } else { identity.list_of(&ids).await? };
-    let documents: Result<Vec<_>, _> = roles.iter().map(|role| shown(&call, "roles", &role.id, role)).collect();
+    let documents: Result<Vec<_>, _> =
+        roles.iter().map(|role| shown(&call, "roles", &role.id, role)).collect();
     many(&call, "roles", "roles", documents?)
 }
 

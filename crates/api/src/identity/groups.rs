@@ -21,7 +21,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Delete, "/v3/groups/{group}", Access::User, handler!(delete))
         .success(StatusCode::NO_CONTENT)
         .says("Forgets a group."),
-    Route::new(Get, "/v3/groups/{group}/users", Access::User, handler!(members)).says("Lists who is in a group."),
+    Route::new(Get, "/v3/groups/{group}/users", Access::User, handler!(members))
+        .says("Lists who is in a group."),
     Route::new(Get, "/v3/groups/{group}/users/{user}", Access::User, handler!(is_member))
         .success(StatusCode::NO_CONTENT)
         .says("Tells whether a user is in a group."),
@@ -114,7 +115,8 @@ async fn delete(call: Call) -> Result<Reply, CloudError> {
 async fn members(call: Call) -> Result<Reply, CloudError> {
     let group = named(&call, "identity:list_users_in_group").await?;
     let users = call.state.store.identity().members(&group.id).await?;
-    let documents: Result<Vec<_>, _> = users.iter().map(|user| shown(&call, "users", &user.id, user)).collect();
+    let documents: Result<Vec<_>, _> =
+        users.iter().map(|user| shown(&call, "users", &user.id, user)).collect();
     let documents = filtered(&call, &["domain_id", "name", "enabled"], documents?);
     many(&call, "users", &format!("groups/{}/users", group.id), documents)
 }

@@ -13,7 +13,8 @@ fn is_set(options: &Extra) -> bool {
 
 /// Refuses a change of something immutable, unless it takes that away.
 pub fn check_update(what: &str, id: &str, options: &Extra, changes: Option<&Extra>) -> Result<(), Refusal> {
-    let lifts = changes.and_then(|changes| changes.get(OPTION)).is_some_and(|value| *value != Value::Bool(true));
+    let lifts =
+        changes.and_then(|changes| changes.get(OPTION)).is_some_and(|value| *value != Value::Bool(true));
     if is_set(options) && !lifts {
         return Err(Refusal(CloudError::forbidden(format!(
             "Unable to update immutable {what} resource: `{id}`. Set resource option \"immutable\" to false first."

@@ -40,7 +40,9 @@ pub async fn check_parent(
         )));
     }
     if !project.enabled {
-        return Err(CloudError::forbidden(format!("cannot create a project in a branch containing a disabled project: {parent}")));
+        return Err(CloudError::forbidden(format!(
+            "cannot create a project in a branch containing a disabled project: {parent}"
+        )));
     }
     Ok((agreed(project.domain_id, asked_domain)?, Some(parent)))
 }
@@ -55,7 +57,9 @@ fn agreed(domain: String, asked: Option<String>) -> Result<String, CloudError> {
 /// Adds what the query asks for: the projects above or below, as documents or as ids.
 pub async fn with_tree(call: &Call, project: &Project, document: &mut Value) -> Result<(), CloudError> {
     let wants = |name: &str| {
-        call.query.first(name).is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"))
+        call.query
+            .first(name)
+            .is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"))
     };
     let identity = call.state.store.identity();
     if wants("parents_as_list") || wants("parents_as_ids") {
@@ -69,7 +73,8 @@ pub async fn with_tree(call: &Call, project: &Project, document: &mut Value) -> 
             .collect();
         if wants("parents_as_ids") {
             let domain = json!({ project.domain_id.as_str(): null });
-            document["parents"] = parents.iter().rev().fold(domain, |inner, id| json!({ id.as_str(): inner }));
+            document["parents"] =
+                parents.iter().rev().fold(domain, |inner, id| json!({ id.as_str(): inner }));
         } else {
             let found: Vec<Project> =
                 if parents.is_empty() { Vec::new() } else { identity.list_of(&parents).await? };

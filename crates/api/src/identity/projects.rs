@@ -53,8 +53,9 @@ async fn list(call: Call) -> Result<Reply, CloudError> {
         equal.extend(call.query.first(column).map(|value| (column, value)));
     }
     let projects: Vec<Project> = call.state.store.identity().list(&equal).await?;
-    let seen =
-        projects.iter().filter(|project| reach.covers(&project.domain_id) && fits(&call.query, &project.tags));
+    let seen = projects
+        .iter()
+        .filter(|project| reach.covers(&project.domain_id) && fits(&call.query, &project.tags));
     let documents: Result<Vec<_>, _> =
         seen.map(|project| shown(&call, "projects", &project.id, project)).collect();
     let fields = ["domain_id", "name", "parent_id", "enabled", "is_domain"];
@@ -102,9 +103,7 @@ async fn update(call: Call) -> Result<Reply, CloudError> {
     let enabled = attributes.flag("enabled")?;
     let tags = tags::taken(&mut attributes)?;
     let options = attributes.object("options")?;
-    for (field, stays) in
-        [("domain_id", &project.domain_id), ("parent_id", &project.parent_id)]
-    {
+    for (field, stays) in [("domain_id", &project.domain_id), ("parent_id", &project.parent_id)] {
         if attributes.text(field, NAME_CHARACTERS)?.is_some_and(|value| value != *stays) {
             return Err(attributes.bad(field, "a project stays where it was made"));
         }

@@ -71,7 +71,12 @@ impl Reach {
             return Err(missing("domain_id", "request body"));
         }
         self.check(&domain, "domain", &domain)?;
-        call.state.store.identity().get::<model::identity::Domain>(&domain).await.map_err(super::error::from_store)?;
+        call.state
+            .store
+            .identity()
+            .get::<model::identity::Domain>(&domain)
+            .await
+            .map_err(super::error::from_store)?;
         Ok(domain)
     }
 }

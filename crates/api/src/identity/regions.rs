@@ -62,7 +62,8 @@ async fn create(call: Call) -> Result<Reply, CloudError> {
 
 /// `GET /v3/regions/{region}`
 async fn show(call: Call) -> Result<Reply, CloudError> {
-    let region: Region = call.state.store.identity().get(call.parameter("region")).await.map_err(from_store)?;
+    let region: Region =
+        call.state.store.identity().get(call.parameter("region")).await.map_err(from_store)?;
     one("region", shown(&call, "regions", &region.id, &region)?)
 }
 

@@ -11,9 +11,8 @@ use model::identity::{Actor, Assignment, Domain, Group, Project, Role, Scope, Us
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-pub(super) const ROUTES: &[Route] = &[
-    Route::new(Get, "/v3/role_assignments", Access::User, handler!(list)).says("Lists who has which role where."),
-];
+pub(super) const ROUTES: &[Route] = &[Route::new(Get, "/v3/role_assignments", Access::User, handler!(list))
+    .says("Lists who has which role where.")];
 
 /// An assignment as it is shown: `effective` ones come from one that was made, by group, inheritance or implication.
 struct Shown {
@@ -66,8 +65,18 @@ impl Names {
         Ok(Self {
             users: identity.list::<User>(&[]).await?.into_iter().map(|one| (by_id(&one.id), one)).collect(),
             groups: identity.list::<Group>(&[]).await?.into_iter().map(|one| (by_id(&one.id), one)).collect(),
-            projects: identity.list::<Project>(&[]).await?.into_iter().map(|one| (by_id(&one.id), one)).collect(),
-            domains: identity.list::<Domain>(&[]).await?.into_iter().map(|one| (by_id(&one.id), one)).collect(),
+            projects: identity
+                .list::<Project>(&[])
+                .await?
+                .into_iter()
+                .map(|one| (by_id(&one.id), one))
+                .collect(),
+            domains: identity
+                .list::<Domain>(&[])
+                .await?
+                .into_iter()
+                .map(|one| (by_id(&one.id), one))
+                .collect(),
             roles: identity.list::<Role>(&[]).await?.into_iter().map(|one| (by_id(&one.id), one)).collect(),
         })
     }
@@ -141,7 +150,9 @@ impl<'a> Wanted<'a> {
         let first = |name: &str| call.query.first(name).filter(|value| !value.is_empty());
         let (project, domain) = (first("scope.project.id"), first("scope.domain.id"));
         let system = first("scope.system");
-        let both = |one: &str, other: &str| Err(CloudError::invalid(format!("Specify a {one} or {other}, not both")));
+        let both = |one: &str, other: &str| {
+            Err(CloudError::invalid(format!("Specify a {one} or {other}, not both")))
+        };
         match (project, domain, system) {
             (Some(_), Some(_), _) => return both("domain", "project"),
             (_, Some(_), Some(_)) => return both("system", "domain"),
@@ -164,7 +175,9 @@ impl<'a> Wanted<'a> {
             return both("user", "group");
         }
         if wanted.effective && wanted.group.is_some() {
-            return Err(CloudError::invalid("Combining effective and group filter will always result in an empty list."));
+            return Err(CloudError::invalid(
+                "Combining effective and group filter will always result in an empty list.",
+            ));
         }
         if wanted.subtree && project.is_none() {
             return Err(CloudError::invalid(

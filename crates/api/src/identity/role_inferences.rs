@@ -10,7 +10,8 @@ use model::identity::{ImpliedRole, Role, implied_closure};
 use serde_json::{Value, json};
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Get, "/v3/role_inferences", Access::Operator, handler!(list)).says("Lists which role implies which."),
+    Route::new(Get, "/v3/role_inferences", Access::Operator, handler!(list))
+        .says("Lists which role implies which."),
     Route::new(Get, "/v3/roles/{prior}/implies", Access::Operator, handler!(of_role))
         .says("Lists what a role implies."),
     Route::new(Get, "/v3/roles/{prior}/implies/{implied}", Access::Operator, handler!(show))
@@ -61,7 +62,8 @@ async fn of_role(call: Call) -> Result<Reply, CloudError> {
 }
 
 async fn both(call: &Call) -> Result<(Role, Role, ImpliedRole), CloudError> {
-    let (prior, implied) = (role(call, call.parameter("prior")).await?, role(call, call.parameter("implied")).await?);
+    let (prior, implied) =
+        (role(call, call.parameter("prior")).await?, role(call, call.parameter("implied")).await?);
     let rule = ImpliedRole { prior: prior.id.clone(), implied: implied.id.clone() };
     Ok((prior, implied, rule))
 }

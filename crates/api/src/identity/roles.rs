@@ -32,7 +32,8 @@ pub(super) async fn role(call: &Call, id: &str) -> Result<Role, CloudError> {
 async fn list(call: Call) -> Result<Reply, CloudError> {
     let domain = call.query.first("domain_id").unwrap_or_default();
     let roles: Vec<Role> = call.state.store.identity().list(&[("domain_id", domain)]).await?;
-    let documents: Result<Vec<_>, _> = roles.iter().map(|role| shown(&call, "roles", &role.id, role)).collect();
+    let documents: Result<Vec<_>, _> =
+        roles.iter().map(|role| shown(&call, "roles", &role.id, role)).collect();
     many(&call, "roles", "roles", filtered(&call, &["name"], documents?))
 }
 

@@ -16,7 +16,8 @@ pub(super) const ROUTES: &[Route] = &[
         .success(StatusCode::CREATED)
         .says("Adds a service to the catalog."),
     Route::new(Get, "/v3/services/{service}", Access::Operator, handler!(show)).says("Shows a service."),
-    Route::new(Patch, "/v3/services/{service}", Access::Operator, handler!(update)).says("Changes a service."),
+    Route::new(Patch, "/v3/services/{service}", Access::Operator, handler!(update))
+        .says("Changes a service."),
     Route::new(Delete, "/v3/services/{service}", Access::Operator, handler!(delete))
         .success(StatusCode::NO_CONTENT)
         .says("Takes a service and its endpoints out of the catalog."),
@@ -48,7 +49,8 @@ async fn create(call: Call) -> Result<Reply, CloudError> {
 
 /// `GET /v3/services/{service}`
 async fn show(call: Call) -> Result<Reply, CloudError> {
-    let service: Service = call.state.store.identity().get(call.parameter("service")).await.map_err(from_store)?;
+    let service: Service =
+        call.state.store.identity().get(call.parameter("service")).await.map_err(from_store)?;
     one("service", shown(&call, "services", &service.id, &service)?)
 }
 

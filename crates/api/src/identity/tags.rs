@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Get, "/v3/projects/{project}/tags", Access::User, handler!(list)).says("Lists a project's tags."),
-    Route::new(Put, "/v3/projects/{project}/tags", Access::User, handler!(replace)).says("Sets a project's tags."),
+    Route::new(Get, "/v3/projects/{project}/tags", Access::User, handler!(list))
+        .says("Lists a project's tags."),
+    Route::new(Put, "/v3/projects/{project}/tags", Access::User, handler!(replace))
+        .says("Sets a project's tags."),
     Route::new(Delete, "/v3/projects/{project}/tags", Access::User, handler!(clear))
         .success(StatusCode::NO_CONTENT)
         .says("Takes all tags of a project away."),
@@ -61,7 +63,10 @@ pub(super) fn fits(query: &Query, tags: &BTreeSet<String>) -> bool {
         && !asked("not-tags-any").as_ref().is_some_and(any)
 }
 
-async fn edit(call: &Call, change: impl FnOnce(&mut BTreeSet<String>) -> Result<(), Refusal>) -> Result<Project, CloudError> {
+async fn edit(
+    call: &Call,
+    change: impl FnOnce(&mut BTreeSet<String>) -> Result<(), Refusal>,
+) -> Result<Project, CloudError> {
     let project = named(call, "identity:update_project", false).await?;
     let edited =
         call.state.store.identity().edit(&project.id, |project: &mut Project| change(&mut project.tags));
@@ -126,6 +131,7 @@ async fn add(call: Call) -> Result<Reply, CloudError> {
 /// `DELETE …/tags/{tag}`
 async fn remove(call: Call) -> Result<Reply, CloudError> {
     let tag = call.parameter("tag").to_owned();
-    edit(&call, |own| if own.remove(&tag) { Ok(()) } else { Err(Refusal(not_found("project tag", &tag))) }).await?;
+    edit(&call, |own| if own.remove(&tag) { Ok(()) } else { Err(Refusal(not_found("project tag", &tag))) })
+        .await?;
     Ok(Reply::empty())
 }
