@@ -166,6 +166,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
+    (9, "compute", include_str!("../migrations/0009_compute.sql")),
 ];
 
 /// The migrations in SQLite's dialect.
