@@ -6,6 +6,7 @@ pub mod agent;
 pub mod allocation;
 pub mod bios;
 pub mod chassis;
+pub mod compute;
 pub mod deploy_template;
 pub mod driver;
 pub mod errand;

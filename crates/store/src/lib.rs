@@ -27,6 +27,7 @@ pub mod record;
 mod runbook;
 mod seal;
 mod select;
+pub mod server;
 mod shard;
 mod sqlite;
 mod volume;
@@ -39,6 +40,7 @@ pub use listed::ListedNode;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
+pub use server::{DueServer, MachineEdit, NewServer, ServerEdit, ServerSecrets};
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
