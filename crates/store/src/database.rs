@@ -59,6 +59,7 @@ struct Inner {
     readers: Readers,
     sealer: Sealer,
     due: Notify,
+    servers_due: Notify,
     _lock: fs::File,
 }
 
@@ -79,7 +80,8 @@ impl Store {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(&path);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
+        let (due, servers_due) = (Notify::new(), Notify::new());
+        Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due, servers_due, _lock: lock }) })
     }
 
     /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
@@ -102,6 +104,15 @@ impl Store {
 
     pub(crate) fn nudge(&self) {
         self.inner.due.notify_one();
+    }
+
+    /// Waits until some server may have become due since the last call returned.
+    pub async fn servers_due(&self) {
+        self.inner.servers_due.notified().await;
+    }
+
+    pub(crate) fn nudge_servers(&self) {
+        self.inner.servers_due.notify_one();
     }
 
     /// Answers if the database does: for the health check.
@@ -167,6 +178,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
+    (10, "servers", include_str!("../migrations/0010_servers.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

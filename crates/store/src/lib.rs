@@ -31,6 +31,7 @@ pub mod record;
 mod runbook;
 mod seal;
 mod select;
+pub mod server;
 mod server_group;
 mod shard;
 mod sqlite;
@@ -44,6 +45,7 @@ pub use listed::ListedNode;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
+pub use server::{DueServer, MachineEdit, NewServer, ServerEdit, ServerSecrets};
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
