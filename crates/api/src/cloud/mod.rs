@@ -16,7 +16,7 @@ mod route;
 mod versions;
 
 pub use access::Access;
-pub use call::Call;
+pub use call::{Call, Stream};
 pub use error::{CloudError, ErrorBody};
 pub use query::Query;
 pub use reply::Reply;
@@ -128,14 +128,14 @@ async fn serve(
         method: parts.method,
         headers: parts.headers,
         body: Bytes::new(),
-        stream: None,
+        stream: Stream::default(),
         minor,
         request_id: id.to_owned(),
     };
     call.check_access(route)?;
     match route.takes {
         Takes::Json(limit) => call.body = body::read(body, &call.headers, limit).await?,
-        Takes::Stream => call.stream = Some(body),
+        Takes::Stream => call.stream = Stream::new(body),
     }
     let is_head = call.method == axum::http::Method::HEAD;
     // A task of its own: a client that hangs up leaves no half-done work behind, and a defect in one handler costs one answer.
