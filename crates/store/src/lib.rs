@@ -5,19 +5,23 @@
 //! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
 //! that lost its node can't write to it any more.
 
+mod aggregate;
 mod allocation;
 mod chassis;
 pub mod claim;
+mod compute_quota;
 pub mod config_drive;
 mod count;
 mod database;
 mod deploy_template;
 pub mod dhcp_lease;
 pub mod event;
+mod flavor;
 mod hardware;
 mod history;
 mod inspection_rule;
 pub mod inventory;
+mod keypair;
 pub mod listed;
 pub mod node;
 mod port;
@@ -28,6 +32,7 @@ mod runbook;
 mod seal;
 mod select;
 pub mod server;
+mod server_group;
 mod shard;
 mod sqlite;
 mod volume;

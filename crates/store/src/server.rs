@@ -80,7 +80,8 @@ impl Record for ServerAction {
     const TABLE: &'static str = "server_actions";
     const WHAT: &'static str = "Action";
     const IS_NAMED: bool = false;
-    const SORT_COLUMNS: &'static [(&'static str, &'static str)] = &[("id", "id"), ("created_at", "created_us")];
+    const SORT_COLUMNS: &'static [(&'static str, &'static str)] =
+        &[("id", "id"), ("created_at", "created_us")];
 
     fn uuid(&self) -> Uuid {
         self.uuid

@@ -21,10 +21,9 @@ pub struct DueServer {
 impl Store {
     /// When the soonest server is due: the past if one is due already.
     pub async fn next_server_due(&self) -> Result<Option<Timestamp>> {
-        let row =
-            sqlx::query("SELECT due_us FROM servers WHERE due_us IS NOT NULL ORDER BY due_us LIMIT 1")
-                .fetch_optional(self.read())
-                .await?;
+        let row = sqlx::query("SELECT due_us FROM servers WHERE due_us IS NOT NULL ORDER BY due_us LIMIT 1")
+            .fetch_optional(self.read())
+            .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Timestamp::from_microsecond(row.try_get("due_us")?).ok())
     }
@@ -98,9 +97,8 @@ pub(crate) async fn follow(tx: &mut Write, before: &Node, after: &Node, now: Tim
     if before.instance_uuid.is_none() && after.instance_uuid.is_none() {
         return Ok(false);
     }
-    let seen = |node: &Node| {
-        (node.provision_state, node.power_state, node.target_power_state, node.maintenance)
-    };
+    let seen =
+        |node: &Node| (node.provision_state, node.power_state, node.target_power_state, node.maintenance);
     if seen(before) == seen(after)
         && before.instance_uuid == after.instance_uuid
         && before.last_error == after.last_error

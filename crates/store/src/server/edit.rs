@@ -1,7 +1,7 @@
 //! Changing a server, alone or together with its machine.
 
-use super::due;
 use super::ServerSecrets;
+use super::due;
 use crate::node::{Edit, Guard};
 use crate::record;
 use crate::writer::Write;

@@ -19,13 +19,15 @@ pub fn matches(has: Option<&str>, wanted: &str) -> bool {
     let Some(has) = has else { return false };
     let mut words = wanted.split_whitespace();
     let Some(operator) = words.next() else { return has == wanted };
-    let numbers = |holds: fn(f64, f64) -> bool, operand: Option<&str>| {
-        match (has.trim().parse(), operand.map(str::parse)) {
-            (Ok(left), Some(Ok(right))) => holds(left, right),
-            _ => false,
-        }
+    let numbers = |holds: fn(f64, f64) -> bool, operand: Option<&str>| match (
+        has.trim().parse(),
+        operand.map(str::parse),
+    ) {
+        (Ok(left), Some(Ok(right))) => holds(left, right),
+        _ => false,
     };
-    let texts = |holds: fn(&str, &str) -> bool, operand: Option<&str>| operand.is_some_and(|right| holds(has, right));
+    let texts =
+        |holds: fn(&str, &str) -> bool, operand: Option<&str>| operand.is_some_and(|right| holds(has, right));
     match operator {
         // Nova's "=" has meant "at least" ever since.
         "=" | ">=" => numbers(|left, right| left >= right, words.next()),

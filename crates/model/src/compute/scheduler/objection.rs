@@ -36,14 +36,6 @@ pub enum Objection {
         /// As the flavor writes it.
         wanted: String,
     },
-    /// Several of a class were asked for, and a node is one.
-    #[error("that are one {class} each, where {count} are wanted")]
-    TooMany {
-        /// As the flavor writes it.
-        class: String,
-        /// How many.
-        count: u64,
-    },
     /// It is a part of another node.
     #[error("part of node {parent}")]
     Child {
@@ -148,7 +140,7 @@ impl Objection {
             Objection::NotTheOne { .. } => "requested node",
             Objection::Host { .. } => "requested host",
             Objection::Zone { .. } => "availability zone",
-            Objection::OtherClass { .. } | Objection::TooMany { .. } => "resource class",
+            Objection::OtherClass { .. } => "resource class",
             Objection::Child { .. } => "parent node",
             Objection::Retired => "retired",
             Objection::Taken { .. } => "instance",
@@ -182,9 +174,9 @@ impl Objection {
             }
             Objection::Lacks { traits } => command(format!("add trait {node} {}", traits.join(" "))),
             Objection::Forbidden { traits } => command(format!("remove trait {node} {}", traits.join(" "))),
-            Objection::Capability { key, wanted, .. } => {
-                command(format!("set --property capabilities={key}:{wanted} {node} (beside those that it has)"))
-            }
+            Objection::Capability { key, wanted, .. } => command(format!(
+                "set --property capabilities={key}:{wanted} {node} (beside those that it has)"
+            )),
             Objection::Leased { .. } => command(format!("unset --lessee {node}")),
             Objection::FewPorts { .. } => {
                 Some(format!("openstack baremetal port create --node {node} MAC-ADDRESS"))
@@ -193,8 +185,9 @@ impl Objection {
             Objection::Zone { .. } => {
                 Some("ask for another zone, or for none (openstack availability zone list)".to_owned())
             }
-            Objection::Host { .. } => Some("ask for another host, or for none (openstack hypervisor list)".to_owned()),
-            Objection::TooMany { class, .. } => Some(format!("set resources:{class}=1 in the flavor")),
+            Objection::Host { .. } => {
+                Some("ask for another host, or for none (openstack hypervisor list)".to_owned())
+            }
             Objection::Architecture { .. } | Objection::Firmware { .. } => {
                 Some("take an image for these machines".to_owned())
             }
