@@ -25,6 +25,7 @@ pub mod state;
 pub mod step;
 pub mod vendor;
 pub mod version;
+pub mod vif;
 pub mod volume;
 pub mod wording;
 
