@@ -242,7 +242,7 @@ impl LeaseStore for StoredLeases {
     fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<(), LeaseError>> {
         Box::pin(async move {
             let saved = self.0.put_dhcp_lease(&mac.to_string(), address, Timestamp::now()).await;
-            saved.map_err(|error| LeaseError(error.to_string()))
+            saved.map(|_| ()).map_err(|error| LeaseError(error.to_string()))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What the compute service speaks of: servers, and what they are made of; keypairs, quotas, groups.
+//! What the compute service speaks of: flavors, keypairs, quotas, groups of servers; servers, and which node they get.
 
 pub mod action;
 pub mod aggregate;

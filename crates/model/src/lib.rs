@@ -15,6 +15,7 @@ pub mod firmware;
 pub mod hints;
 pub mod history;
 pub mod inspection_rule;
+pub mod network;
 pub mod node;
 pub mod port;
 pub mod portgroup;
@@ -25,6 +26,7 @@ pub mod state;
 pub mod step;
 pub mod vendor;
 pub mod version;
+pub mod vif;
 pub mod volume;
 pub mod wording;
 

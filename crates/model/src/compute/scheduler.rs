@@ -12,7 +12,8 @@ pub use capability::matches as capability_matches;
 pub use objection::Objection;
 pub use tally::Tally;
 
-use crate::compute::server::{RequestedNetworks, Server, ServerFlavor, ServerImage};
+use crate::compute::extra_spec::ExtraSpec;
+use crate::compute::server::{RequestedNetworks, Server, ServerImage};
 use crate::node::Node;
 use crate::state::ProvisionState;
 use serde_json::Value;
@@ -98,11 +99,11 @@ pub struct Request<'a> {
     server: &'a Server,
     /// This conductor, which manages every node.
     here: &'a str,
-    /// Resource classes as flavors write them, and how many.
-    classes: Vec<(&'a str, u64)>,
-    required: Vec<&'a str>,
-    forbidden: Vec<&'a str>,
-    capabilities: Vec<(&'a str, &'a str)>,
+    /// Resource classes as flavors write them.
+    classes: Vec<String>,
+    required: Vec<String>,
+    forbidden: Vec<String>,
+    capabilities: Vec<(String, String)>,
     sizes: Sizes,
 }
 
@@ -112,12 +113,6 @@ struct Sizes {
     cpus: u64,
     memory_mb: u64,
     local_gb: u64,
-}
-
-/// `resources:X`, `resources1:X` … : the part behind the colon.
-fn scoped<'a>(key: &'a str, scope: &str) -> Option<&'a str> {
-    let (group, rest) = key.strip_prefix(scope)?.split_once(':')?;
-    (group.chars().all(|digit| digit.is_ascii_digit()) && !rest.is_empty()).then_some(rest)
 }
 
 impl<'a> Request<'a> {
@@ -133,11 +128,12 @@ impl<'a> Request<'a> {
             capabilities: Vec::new(),
             sizes: Sizes { cpus: flavor.vcpus, memory_mb: flavor.ram_mb, local_gb: flavor.disk_gb },
         };
-        request.read_specs(flavor);
-        if let Some(image) = &server.image {
-            for (key, value) in &image.properties {
-                request.read_trait(key, value);
-            }
+        for (key, value) in &flavor.extra_specs {
+            request.read_spec(key, value);
+        }
+        let of_image = server.image.iter().flat_map(|image| &image.properties);
+        for (key, value) in of_image.filter(|(key, _)| key.starts_with("trait:")) {
+            request.read_spec(key, value);
         }
         // A resource class stands for the sizes, which the flavor then names for people only.
         if !request.classes.is_empty() {
@@ -146,41 +142,30 @@ impl<'a> Request<'a> {
         request
     }
 
-    fn read_specs(&mut self, flavor: &'a ServerFlavor) {
-        for (key, value) in &flavor.extra_specs {
-            if let Some(class) = scoped(key, "resources") {
-                let count = value.trim().parse().unwrap_or(0);
-                match class {
-                    "VCPU" if count == 0 => self.sizes.cpus = 0,
-                    "MEMORY_MB" if count == 0 => self.sizes.memory_mb = 0,
-                    "DISK_GB" if count == 0 => self.sizes.local_gb = 0,
-                    class if class.starts_with("CUSTOM_") && count > 0 => self.classes.push((class, count)),
-                    _ => {}
-                }
-            } else if let Some(name) = key.strip_prefix("capabilities:") {
-                self.capabilities.push((name, value));
-            } else {
-                self.read_trait(key, value);
-            }
-        }
-    }
-
-    fn read_trait(&mut self, key: &'a str, value: &str) {
-        let Some(name) = scoped(key, "trait") else { return };
-        match value.trim() {
-            "required" => self.required.push(name),
-            "forbidden" => self.forbidden.push(name),
-            _ => {}
+    /// Specs that don't read are left out: the API lets none of those in.
+    fn read_spec(&mut self, key: &str, value: &str) {
+        match ExtraSpec::parse(key, value) {
+            Ok(ExtraSpec::Resource { class, amount }) => match class.as_str() {
+                "VCPU" if amount == 0 => self.sizes.cpus = 0,
+                "MEMORY_MB" if amount == 0 => self.sizes.memory_mb = 0,
+                "DISK_GB" if amount == 0 => self.sizes.local_gb = 0,
+                _ if class.starts_with("CUSTOM_") && amount > 0 => self.classes.push(class),
+                _ => {}
+            },
+            Ok(ExtraSpec::Capability { name, value }) => self.capabilities.push((name, value)),
+            Ok(ExtraSpec::Trait { name, is_forbidden: true }) => self.forbidden.push(name),
+            Ok(ExtraSpec::Trait { name, is_forbidden: false }) => self.required.push(name),
+            Ok(ExtraSpec::Other) | Err(_) => {}
         }
     }
 
     /// Traits that the node must have; they go into `instance_info`.
-    pub fn required_traits(&self) -> &[&'a str] {
+    pub fn required_traits(&self) -> &[String] {
         &self.required
     }
 
     /// Capabilities that the flavor names; they go into `instance_info`.
-    pub fn capabilities(&self) -> &[(&'a str, &'a str)] {
+    pub fn capabilities(&self) -> &[(String, String)] {
         &self.capabilities
     }
 
@@ -217,12 +202,13 @@ impl<'a> Request<'a> {
 
     fn objection_to_class(&self, class: Option<&str>) -> Option<Objection> {
         let of_node = class.map(custom_class);
-        let (wanted, count) =
-            self.classes.iter().find(|(wanted, count)| *count > 1 || of_node.as_deref() != Some(wanted))?;
-        if of_node.as_deref() == Some(wanted) {
-            return Some(Objection::TooMany { class: (*wanted).to_owned(), count: *count });
-        }
-        Some(Objection::OtherClass { has: class.map(str::to_owned), wanted: (*wanted).to_owned() })
+        let wanted = self.classes.iter().find(|wanted| of_node.as_ref() != Some(wanted))?;
+        Some(Objection::OtherClass { has: class.map(str::to_owned), wanted: wanted.clone() })
+    }
+
+    /// Resource classes that the node must be of, as flavors write them.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     fn objection_to_state(&self, node: &Glimpse) -> Option<Objection> {
@@ -266,24 +252,22 @@ impl<'a> Request<'a> {
     }
 
     fn objection_to_traits(&self, node: &Node) -> Option<Objection> {
-        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let lacks: Vec<&str> =
-            self.required.iter().copied().filter(|name| !node.traits.contains(*name)).collect();
+        let of_node = |name: &&String| node.traits.contains(*name);
+        let lacks: Vec<String> = self.required.iter().filter(|name| !of_node(name)).cloned().collect();
         if !lacks.is_empty() {
-            return Some(Objection::Lacks { traits: owned(lacks) });
+            return Some(Objection::Lacks { traits: lacks });
         }
-        let has: Vec<&str> =
-            self.forbidden.iter().copied().filter(|name| node.traits.contains(*name)).collect();
-        (!has.is_empty()).then(|| Objection::Forbidden { traits: owned(has) })
+        let has: Vec<String> = self.forbidden.iter().filter(of_node).cloned().collect();
+        (!has.is_empty()).then_some(Objection::Forbidden { traits: has })
     }
 
     fn objection_to_capabilities(&self, node: &Node) -> Option<Objection> {
         self.capabilities.iter().find_map(|(key, wanted)| {
             let has = capability::of_node(node, key);
             (!capability_matches(has.as_deref(), wanted)).then(|| Objection::Capability {
-                key: (*key).to_owned(),
+                key: key.clone(),
                 has,
-                wanted: (*wanted).to_owned(),
+                wanted: wanted.clone(),
             })
         })
     }

@@ -36,14 +36,6 @@ pub enum Objection {
         /// As the flavor writes it.
         wanted: String,
     },
-    /// Several of a class were asked for, and a node is one.
-    #[error("that are one {class} each, where {count} are wanted")]
-    TooMany {
-        /// As the flavor writes it.
-        class: String,
-        /// How many.
-        count: u64,
-    },
     /// It is a part of another node.
     #[error("part of node {parent}")]
     Child {
@@ -148,7 +140,7 @@ impl Objection {
             Objection::NotTheOne { .. } => "requested node",
             Objection::Host { .. } => "requested host",
             Objection::Zone { .. } => "availability zone",
-            Objection::OtherClass { .. } | Objection::TooMany { .. } => "resource class",
+            Objection::OtherClass { .. } => "resource class",
             Objection::Child { .. } => "parent node",
             Objection::Retired => "retired",
             Objection::Taken { .. } => "instance",
@@ -196,7 +188,6 @@ impl Objection {
             Objection::Host { .. } => {
                 Some("ask for another host, or for none (openstack hypervisor list)".to_owned())
             }
-            Objection::TooMany { class, .. } => Some(format!("set resources:{class}=1 in the flavor")),
             Objection::Architecture { .. } | Objection::Firmware { .. } => {
                 Some("take an image for these machines".to_owned())
             }
