@@ -177,6 +177,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
+    (7, "images", include_str!("../migrations/0007_images.sql")),
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),

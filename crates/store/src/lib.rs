@@ -19,6 +19,7 @@ pub mod event;
 mod flavor;
 mod hardware;
 mod history;
+pub mod image;
 mod inspection_rule;
 pub mod inventory;
 mod keypair;
@@ -46,6 +47,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
+pub use image::ImageQuery;
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use network::NetworkError;
