@@ -173,7 +173,7 @@ impl<'a> Request<'a> {
     pub fn ports(&self) -> usize {
         match &self.server.networks {
             RequestedNetworks::These(ports) => ports.len(),
-            RequestedNetworks::Auto | RequestedNetworks::None => 0,
+            RequestedNetworks::Unsaid | RequestedNetworks::Auto | RequestedNetworks::None => 0,
         }
     }
 

@@ -152,15 +152,21 @@ pub struct WantedPort {
     /// The address that the port is to have.
     pub fixed_ip: Option<IpAddr>,
     /// The device's tag.
+    #[serde(default)]
     pub tag: Option<String>,
+    /// The port that is made where none was named. It is decided before the port is made, so that a repetition makes no second one.
+    #[serde(default)]
+    pub made: Option<Uuid>,
 }
 
 /// Which networks were asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestedNetworks {
-    /// Nothing was said, or `auto`: the only network that the project can use, if there is one.
+    /// Nothing was said: the only network that the project can use; none where it has none.
     #[default]
+    Unsaid,
+    /// `auto`: the only network that the project can use.
     Auto,
     /// `none`.
     None,
@@ -223,12 +229,20 @@ pub struct ServerWork {
     pub told: bool,
     /// Nodes on which the server could not be made.
     pub tried: Vec<Uuid>,
+    /// Why it could not be made on the node that it has; the node is being given back.
+    pub failure: Option<ServerFault>,
+    /// After that another node is tried.
+    pub again: bool,
+    /// Why it could not be made on the last of those.
+    pub last_failure: Option<String>,
+    /// What was asked nicely was not done; it is done by force.
+    pub forced: bool,
+    /// The machine was off before, and is to be off afterwards.
+    pub then_stop: bool,
     /// Since when every fitting node is held by other work, or there is no room for another deployment.
     pub waiting_since: Option<Timestamp>,
     /// Keep the ephemeral partition in a rebuild.
     pub preserve_ephemeral: bool,
-    /// Image of a rescue, where another than the server's own was asked for.
-    pub rescue_image: Option<String>,
 }
 
 /// A server as stored.
@@ -363,7 +377,7 @@ impl Server {
             tags: BTreeSet::new(),
             has_user_data: false,
             config_drive: false,
-            networks: RequestedNetworks::Auto,
+            networks: RequestedNetworks::Unsaid,
             security_groups: Vec::new(),
             availability_zone: None,
             wanted_host: None,

@@ -1,38 +1,39 @@
 //! Which servers the reconciler is to look at, and when.
 
-use crate::record::decode;
 use crate::writer::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
-use model::compute::Server;
+use model::compute::TaskState;
 use model::node::Node;
 use sqlx::Row;
 use uuid::Uuid;
 
-/// A server that is due, and how often it was nudged until it was read.
-#[derive(Debug)]
+/// A server that is due, as columns tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueServer {
-    /// The server.
-    pub server: Server,
-    /// For [`Store::rest_server`].
+    /// Server.
+    pub uuid: Uuid,
+    /// What is being done with it.
+    pub task_state: Option<TaskState>,
+    /// How often it was nudged until it was read; for [`Store::rest_server`].
     pub nudges: i64,
 }
 
 impl Store {
-    /// When the soonest server is due: the past if one is due already.
-    pub async fn next_server_due(&self) -> Result<Option<Timestamp>> {
-        let row = sqlx::query("SELECT due_us FROM servers WHERE due_us IS NOT NULL ORDER BY due_us LIMIT 1")
+    /// When the soonest of those servers is due that are not yet.
+    pub async fn next_server_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let row = sqlx::query("SELECT due_us FROM servers WHERE due_us > $1 ORDER BY due_us LIMIT 1")
+            .bind(micros(now))
             .fetch_optional(self.read())
             .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Timestamp::from_microsecond(row.try_get("due_us")?).ok())
     }
 
-    /// The servers that are due, soonest first and at most `limit`. One that can't be read is left out and put aside until it is
-    /// nudged again, so that it costs nobody else.
+    /// The servers that are due, soonest first and at most `limit`. No document is read.
     pub async fn due_servers(&self, now: Timestamp, limit: i64) -> Result<Vec<DueServer>> {
         let rows = sqlx::query(
-            "SELECT uuid, doc, nudges FROM servers WHERE due_us <= $1 ORDER BY due_us, id LIMIT $2",
+            "SELECT uuid, task_state, nudges FROM servers WHERE due_us <= $1 ORDER BY due_us, id LIMIT $2",
         )
         .bind(micros(now))
         .bind(limit)
@@ -40,45 +41,24 @@ impl Store {
         .await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
-            let nudges = row.try_get("nudges")?;
-            match decode(row) {
-                Ok(server) => due.push(DueServer { server, nudges }),
-                Err(error) => {
-                    let uuid: String = row.try_get("uuid")?;
-                    tracing::error!(server = %uuid, %error, "a server can't be read; it is left alone");
-                    self.rest(&uuid, nudges, None).await?;
-                }
-            }
+            let (uuid, task): (String, Option<String>) = (row.try_get("uuid")?, row.try_get("task_state")?);
+            let Ok(uuid) = Uuid::parse_str(&uuid) else { continue };
+            let task_state = task.and_then(|task| task.parse().ok());
+            due.push(DueServer { uuid, task_state, nudges: row.try_get("nudges")? });
         }
         Ok(due)
     }
 
     /// Puts a server aside until `until`, or until it is nudged, unless it was nudged since it was read: then it stays due.
     pub async fn rest_server(&self, server: Uuid, nudges: i64, until: Option<Timestamp>) -> Result<()> {
-        self.rest(&server.to_string(), nudges, until).await
-    }
-
-    async fn rest(&self, server: &str, nudges: i64, until: Option<Timestamp>) -> Result<()> {
         let mut tx = self.write().await?;
         sqlx::query("UPDATE servers SET due_us = $1 WHERE uuid = $2 AND nudges = $3")
             .bind(until.map(micros))
-            .bind(server)
+            .bind(server.to_string())
             .bind(nudges)
             .execute(&mut *tx)
             .await?;
         tx.commit().await
-    }
-
-    /// Makes the reconciler look at every server: at a start, when what it was told of may have been lost.
-    pub async fn nudge_all_servers(&self, now: Timestamp) -> Result<()> {
-        let mut tx = self.write().await?;
-        sqlx::query("UPDATE servers SET due_us = $1, nudges = nudges + 1")
-            .bind(micros(now))
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        self.nudge_servers();
-        Ok(())
     }
 }
 

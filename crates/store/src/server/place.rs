@@ -1,8 +1,7 @@
 //! What the scheduler reads of nodes.
 
-use crate::{NodeQuery, Result, Store};
+use crate::{NodeQuery, NodeRow, Result, Store};
 use model::compute::scheduler::Glimpse;
-use model::node::Node;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
@@ -24,9 +23,9 @@ impl Store {
         Ok(glimpses)
     }
 
-    /// Nodes that are available and free, of one resource class or of any, at most `limit`. Which of them come is left to chance, so
-    /// that those who look at the same time don't all run after the same ones.
-    pub async fn free_nodes(&self, resource_classes: Option<&[String]>, limit: i64) -> Result<Vec<Node>> {
+    /// Nodes that are available and without an instance, those of some resource classes or all, oldest first, at most `limit` of each
+    /// class; those that somebody holds are among them.
+    pub async fn free_nodes(&self, resource_classes: Option<&[String]>, limit: i64) -> Result<Vec<NodeRow>> {
         let mut nodes = Vec::new();
         let classes: Vec<Option<&String>> =
             resource_classes.map_or_else(|| vec![None], |classes| classes.iter().map(Some).collect());
@@ -41,9 +40,9 @@ impl Store {
                 limit,
                 ..NodeQuery::default()
             };
-            nodes.extend(self.nodes(&query).await?.into_iter().filter(|row| row.reservation.is_none()));
+            nodes.extend(self.nodes(&query).await?);
         }
-        Ok(nodes.into_iter().map(|row| row.node).collect())
+        Ok(nodes)
     }
 
     /// Every resource class that a node has.
