@@ -54,6 +54,11 @@ impl Conductor {
         Ok(SHOWN.iter().map(|kind| Validation { interface: *kind, reason: reason(*kind) }).collect())
     }
 
+    /// What would keep every instance from being deployed on a node, if anything does.
+    pub(crate) fn obstacle(&self, node: &Node, has_ports: bool) -> Option<String> {
+        power_reason(node).or_else(|| self.reason(node, InterfaceKind::Boot, has_ports))
+    }
+
     fn reason(&self, node: &Node, kind: InterfaceKind, has_ports: bool) -> Option<String> {
         let implementation = hardware::implementation(node, kind);
         if implementation.starts_with("no-") || implementation.is_empty() {
