@@ -19,6 +19,7 @@ mod image;
 pub mod inspection;
 mod lookup;
 mod outcome;
+mod partition_image;
 mod power;
 mod provision;
 pub mod request;

@@ -50,12 +50,13 @@ impl Conductor {
                 if !has_ports {
                     return Some(format!("Node {} does not have any port associated with it", node.uuid));
                 }
-                boot_files(self.settings(), node).err()
+                // 2017's drivers looked for the instance's files here too.
+                boot_files(self.settings(), node).err().or_else(|| classic_reason(node))
             }
             (InterfaceKind::Deploy, "direct" | "autodetect") => {
                 // What can't boot can't be deployed. The walk-throughs of the classic drivers look for the image's reasons.
                 let boot = if driver::classic(&node.driver).is_some() {
-                    None
+                    classic_reason(node)
                 } else {
                     self.reason(node, InterfaceKind::Boot, has_ports)
                 };
@@ -68,6 +69,11 @@ impl Conductor {
             _ => None,
         }
     }
+}
+
+/// What a node of a classic driver misses before an instance is assigned.
+fn classic_reason(node: &Node) -> Option<String> {
+    driver::classic(&node.driver).and_then(|_| image::classic_reason(node))
 }
 
 /// Is there a kernel and a ramdisk to boot for this node?
