@@ -15,6 +15,7 @@ pub mod hints;
 pub mod history;
 pub mod inspection_rule;
 pub mod node;
+pub mod object_store;
 pub mod port;
 pub mod portgroup;
 pub mod raid;

@@ -20,6 +20,7 @@ mod inspection_rule;
 pub mod inventory;
 pub mod listed;
 pub mod node;
+mod object_store;
 mod port;
 mod portgroup;
 mod readers;
@@ -37,6 +38,7 @@ pub use database::{OpenError, Store};
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
+pub use object_store::Replaced;
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
 
