@@ -14,9 +14,16 @@ mod authorize;
 pub mod baremetal;
 mod body;
 pub mod call;
+pub mod cloud;
+pub mod compute;
 pub mod error;
+pub mod identity;
+pub mod image;
 pub mod limits;
+pub mod network;
+pub mod object_store;
 mod openapi;
+pub mod placement;
 pub mod policy;
 pub mod route;
 mod serve;
@@ -47,6 +54,8 @@ pub struct ApiState {
 pub struct Settings {
     /// Who may call.
     pub auth: auth::Auth,
+    /// Serves the cloud around the bare-metal API too ([`cloud`]).
+    pub cloud: bool,
     /// Hardware types and interfaces on offer.
     pub drivers: Enabled,
     /// `[api] public_endpoint`: how links begin; else they begin with what the client called.
@@ -77,6 +86,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             auth: auth::Auth::None,
+            cloud: false,
             drivers: Enabled::default(),
             public_url: None,
             max_limit: 1000,

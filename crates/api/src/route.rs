@@ -35,6 +35,8 @@ pub enum Verb {
     Patch,
     /// Remove.
     Delete,
+    /// Make another of it (RFC 2518; the object store's).
+    Copy,
 }
 
 impl Verb {
@@ -46,6 +48,7 @@ impl Verb {
             "PUT" => Some(Verb::Put),
             "PATCH" => Some(Verb::Patch),
             "DELETE" => Some(Verb::Delete),
+            "COPY" => Some(Verb::Copy),
             _ => None,
         }
     }
@@ -58,6 +61,7 @@ impl Verb {
             Verb::Put => "PUT",
             Verb::Patch => "PATCH",
             Verb::Delete => "DELETE",
+            Verb::Copy => "COPY",
         }
     }
 }
@@ -213,78 +217,95 @@ impl Route {
     pub fn is_versioned(&self) -> bool {
         self.path == "/v1" || self.path.starts_with("/v1/")
     }
+}
 
-    /// The values of the path's `{…}` in order, if the path fits.
-    fn fits(&self, segments: &[String]) -> Option<Vec<(&'static str, String)>> {
-        let mut own = segments_of(self.path);
-        let mut parameters = Vec::new();
-        for segment in segments {
-            let pattern = own.next()?;
-            match pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-                Some(name) => parameters.push((name, segment.clone())),
-                None if pattern == segment => {}
-                None => return None,
-            }
-        }
-        own.next().is_none().then_some(parameters)
+impl Row for Route {
+    fn verb(&self) -> Verb {
+        self.verb
     }
+
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn is_for(&self, audience: Audience) -> bool {
+        audience == Audience::Operator || self.ramdisk
+    }
+}
+
+/// What a table needs to know of a row.
+pub trait Row: std::fmt::Debug {
+    /// Its method.
+    fn verb(&self) -> Verb;
+    /// Its path; `{name}` stands for one segment, `{name*}` at the end for all that are left, of which there must be some.
+    fn path(&self) -> &'static str;
+    /// Is it served to them?
+    fn is_for(&self, audience: Audience) -> bool;
 }
 
 /// A table of routes, a list a resource. Where two rows fit, the first counts: put literal paths before those with `{…}`.
 #[derive(Debug)]
-pub struct Table {
-    lists: &'static [&'static [Route]],
-    /// Rows by the number of their path's segments and the second of them, which is a literal in every row; in the table's order.
-    by_place: HashMap<(usize, &'static str), Vec<&'static Route>>,
+pub struct Table<R: 'static = Route> {
+    lists: &'static [&'static [R]],
+    /// Rows by the number of their path's segments and the second of them, where that is a literal; in the table's order.
+    by_place: HashMap<(usize, &'static str), Vec<&'static R>>,
+    /// The other rows; they are looked at after those.
+    others: Vec<&'static R>,
     /// First segments below `/v1`.
     collections: HashSet<&'static str>,
 }
 
 /// Outcome of a look-up.
 #[derive(Debug)]
-pub enum Found {
+pub enum Found<R: 'static = Route> {
     /// A row and the values of its path.
-    Route(&'static Route, Vec<(&'static str, String)>),
+    Route(&'static R, Vec<(&'static str, String)>),
     /// The path is known, the method isn't; these are allowed.
     OtherMethod(String),
     /// No such path.
     Nothing,
 }
 
-impl Table {
+impl<R: Row> Table<R> {
     /// Indexes the rows, so that a request is not compared with all of them.
-    pub fn new(lists: &'static [&'static [Route]]) -> Self {
+    pub fn new(lists: &'static [&'static [R]]) -> Self {
         let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
+        let mut others = Vec::new();
         for route in lists.iter().copied().flatten() {
-            by_place.entry(place(segments_of(route.path))).or_default().push(route);
+            let (count, second) = place(segments_of(route.path()));
+            if second.starts_with('{') || route.path().ends_with("*}") {
+                others.push(route);
+            } else {
+                by_place.entry((count, second)).or_default().push(route);
+            }
         }
         let collections = lists
             .iter()
             .copied()
             .flatten()
-            .filter_map(|route| route.path.strip_prefix("/v1/")?.split('/').next())
+            .filter_map(|route| route.path().strip_prefix("/v1/")?.split('/').next())
             .collect();
-        Self { lists, by_place, collections }
+        Self { lists, by_place, others, collections }
     }
 
     /// Every row.
-    pub fn routes(&self) -> impl Iterator<Item = &'static Route> + use<> {
+    pub fn routes(&self) -> impl Iterator<Item = &'static R> + use<R> {
         self.lists.iter().copied().flatten()
     }
 
     /// Finds the row for a method and a path's decoded segments.
-    pub fn find(&self, verb: Option<Verb>, segments: &[String], audience: Audience) -> Found {
+    pub fn find(&self, verb: Option<Verb>, segments: &[String], audience: Audience) -> Found<R> {
         let mut allowed: Vec<&str> = Vec::new();
         let rows = self.by_place.get(&place(segments.iter().map(String::as_str)));
-        for route in rows.into_iter().flatten() {
-            if audience == Audience::Ramdisk && !route.ramdisk {
+        for route in rows.into_iter().flatten().chain(&self.others) {
+            if !route.is_for(audience) {
                 continue;
             }
-            if let Some(parameters) = route.fits(segments) {
-                if Some(route.verb) == verb {
+            if let Some(parameters) = fit(route.path(), segments) {
+                if Some(route.verb()) == verb {
                     return Found::Route(route, parameters);
                 }
-                allowed.push(route.verb.as_str());
+                allowed.push(route.verb().as_str());
             }
         }
         if allowed.is_empty() {
@@ -299,6 +320,30 @@ impl Table {
     pub fn is_collection(&self, name: &str) -> bool {
         self.collections.contains(name)
     }
+}
+
+/// The values of a path's `{…}` in order, if it fits.
+fn fit(path: &'static str, segments: &[String]) -> Option<Vec<(&'static str, String)>> {
+    let mut own = segments_of(path);
+    let mut parameters = Vec::new();
+    for (index, segment) in segments.iter().enumerate() {
+        let pattern = own.next()?;
+        match pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => match name.strip_suffix('*') {
+                Some(name) => {
+                    let rest = segments[index..].join("/");
+                    return (!rest.is_empty()).then(|| {
+                        parameters.push((name, rest));
+                        parameters
+                    });
+                }
+                None => parameters.push((name, segment.clone())),
+            },
+            None if pattern == segment => {}
+            None => return None,
+        }
+    }
+    own.next().is_none().then_some(parameters)
 }
 
 /// The segments of a row's path.

@@ -6,7 +6,7 @@ use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::route::{Audience, Found, Route, Verb};
 use crate::{ApiState, OverTls};
-use crate::{baremetal, body, versions};
+use crate::{baremetal, body, cloud, versions};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -17,6 +17,14 @@ use model::version::{Microversion, NO_DOT_JSON};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Where a cloud's catalog has the bare-metal service.
+const MOUNT: &str = "/baremetal";
+
+/// A new identifier of a request, as OpenStack's services make them.
+pub(crate) fn request_id() -> String {
+    format!("req-{}", Uuid::new_v4())
+}
 
 /// A router that serves every path from the route table.
 pub fn router(state: Arc<ApiState>, audience: Audience) -> Router {
@@ -33,7 +41,13 @@ struct Progress {
 }
 
 async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> Response {
-    let id = format!("req-{}", Uuid::new_v4());
+    if audience == Audience::Operator
+        && state.settings.cloud
+        && let Some(service) = cloud::service(request.uri().path())
+    {
+        return cloud::answer(state, service, request).await;
+    }
+    let id = request_id();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut progress = Progress::default();
@@ -66,7 +80,14 @@ async fn serve(
     let (parts, body) = request.into_parts();
     let requested = versions::requested(&parts.headers);
     progress.version = requested.as_ref().ok().copied();
-    let (segments, json_suffix) = segments(parts.uri.path(), &parts.headers, progress.version)?;
+    // The bare-metal service is found at its usual path of a cloud as well as at Ironic's own.
+    let (path, mount) = match parts.uri.path().strip_prefix(MOUNT) {
+        Some(path) if audience == Audience::Operator && (path.is_empty() || path.starts_with('/')) => {
+            (path, MOUNT)
+        }
+        _ => (parts.uri.path(), ""),
+    };
+    let (segments, json_suffix) = segments(path, &parts.headers, progress.version)?;
     let (route, parameters) = match baremetal::TABLE.find(Verb::of(&parts.method), &segments, audience) {
         Found::Route(route, parameters) => (route, parameters),
         Found::OtherMethod(allow) => {
@@ -118,7 +139,7 @@ async fn serve(
         json_suffix,
         query,
         body: Bytes::new(),
-        base_url: base_url(state, &parts),
+        base_url: base_url(state, &parts) + mount,
     };
     call.authorize(route).await?;
     call.body = body::read(body, &parts.headers, route.body_limit).await?;
@@ -148,6 +169,15 @@ fn segments(
         Some(stem) if strips => (stem, true),
         _ => (path, false),
     };
+    let mut segments = decoded(path)?;
+    if segments.first().is_some_and(|first| baremetal::TABLE.is_collection(first)) {
+        segments.insert(0, "v1".to_owned());
+    }
+    Ok((segments, json_suffix))
+}
+
+/// A path's segments, decoded.
+pub(crate) fn decoded(path: &str) -> Result<Vec<String>, ApiError> {
     let mut segments = Vec::new();
     for segment in path.split('/').skip(1) {
         let text = percent_decode_str(segment)
@@ -158,14 +188,11 @@ fn segments(
         }
         segments.push(text.into_owned());
     }
-    if segments.first().is_some_and(|first| baremetal::TABLE.is_collection(first)) {
-        segments.insert(0, "v1".to_owned());
-    }
-    Ok((segments, json_suffix))
+    Ok(segments)
 }
 
 /// How links begin: as configured, else as the client called us.
-fn base_url(state: &ApiState, request: &Parts) -> String {
+pub(crate) fn base_url(state: &ApiState, request: &Parts) -> String {
     if let Some(url) = &state.settings.public_url {
         return url.trim_end_matches('/').to_owned();
     }

@@ -7,6 +7,7 @@ mod auth;
 mod bios;
 mod boot_mode;
 mod chassis;
+mod cloud;
 mod console;
 mod deploy_templates;
 mod drivers;

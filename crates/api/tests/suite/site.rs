@@ -71,15 +71,21 @@ impl Site {
 
     /// The same with another authentication.
     pub async fn with(auth: Auth) -> Self {
+        Self::set(Settings { auth, ..Settings::default() }).await
+    }
+
+    /// The same with the services of the cloud.
+    pub async fn cloud(auth: Auth) -> Self {
+        Self::set(Settings { auth, cloud: true, ..Settings::default() }).await
+    }
+
+    async fn set(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
         let conductor = Conductor::new(store.clone(), conductor::Settings::new("seed", dir.path()), bmcs);
-        let settings = Settings {
-            auth,
-            drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(), ..settings };
         let state = Arc::new(ApiState {
             store: store.clone(),
             conductor: conductor.clone(),

@@ -1,0 +1,213 @@
+//! What the services around the bare-metal API share: identity, images, networks, compute, placement, and the object store.
+//!
+//! Each is a [`Service`]: a prefix of the path, a table of routes, its own microversions and its own shape of errors. A request goes
+//! through [`answer`] from top to bottom: route, microversion, authentication, access, body, handler, headers. What a row says
+//! ([`Route`]) is what is served.
+//!
+//! To add an endpoint: write `async fn(Call) -> Result<Reply, CloudError>` in its resource's file, a row in that file's `ROUTES`,
+//! and the file's line in the service's `mod.rs`.
+
+mod access;
+mod call;
+mod error;
+mod query;
+mod reply;
+mod route;
+mod versions;
+
+pub use access::Access;
+pub use call::Call;
+pub use error::{CloudError, ErrorBody};
+pub use query::Query;
+pub use reply::Reply;
+pub use route::{Handler, HandlerFuture, Route, Takes};
+pub use versions::Versions;
+
+use crate::ApiState;
+use crate::auth::Caller;
+use crate::body;
+use crate::route::{Audience, Found, Table, Verb};
+use crate::serve::{base_url, decoded, request_id};
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use std::sync::{Arc, LazyLock};
+
+/// One service of the cloud.
+pub struct Service {
+    /// First segment of its paths.
+    pub prefix: &'static str,
+    /// Its type in the catalog.
+    pub kind: &'static str,
+    /// Its routes; their paths begin behind the prefix.
+    pub table: &'static LazyLock<Table<Route>>,
+    /// Its microversions, if it has any.
+    pub versions: Option<Versions>,
+    /// Writes an error as its clients read it; the text is the request's id.
+    pub error_body: fn(&CloudError, &str) -> ErrorBody,
+}
+
+/// Every service.
+pub static SERVICES: [&Service; 6] = [
+    &crate::identity::SERVICE,
+    &crate::image::SERVICE,
+    &crate::network::SERVICE,
+    &crate::compute::SERVICE,
+    &crate::placement::SERVICE,
+    &crate::object_store::SERVICE,
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// The service that a path belongs to.
+pub(crate) fn service(path: &str) -> Option<&'static Service> {
+    let first = path.strip_prefix('/')?.split('/').next()?;
+    SERVICES.iter().copied().find(|service| service.prefix == first)
+}
+
+/// Serves one request.
+pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, request: Request) -> Response {
+    let id = request_id();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let minor = match &service.versions {
+        Some(versions) => versions.requested(request.headers()),
+        None => Ok(0),
+    };
+    let used = minor.as_ref().ok().copied();
+    let outcome = match minor {
+        Ok(minor) => serve(&state, service, request, minor, &id).await,
+        Err(error) => Err(error),
+    };
+    let mut response = outcome.unwrap_or_else(|error| fail(&state, service, &error, &id));
+    if let Some(versions) = &service.versions {
+        versions.describe(response.headers_mut(), used);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let status = response.status();
+    if status.is_server_error() {
+        tracing::error!(%id, %method, %path, status = status.as_u16(), "request failed");
+    } else {
+        tracing::debug!(%id, %method, %path, status = status.as_u16(), "request");
+    }
+    response
+}
+
+async fn serve(
+    state: &Arc<ApiState>,
+    service: &'static Service,
+    request: Request,
+    minor: u16,
+    id: &str,
+) -> Result<Response, CloudError> {
+    let (parts, body) = request.into_parts();
+    let mut segments = decoded(parts.uri.path())?;
+    // The service's own prefix.
+    segments.remove(0);
+    let verb = Verb::of(&parts.method);
+    let (route, parameters) = match find(service, verb, &segments) {
+        Found::Route(route, parameters) => (route, parameters),
+        Found::OtherMethod(allow) => return Err(CloudError::other_method(allow)),
+        Found::Nothing => {
+            return Err(CloudError::not_found(format!("There is nothing at {}.", parts.uri.path())));
+        }
+    };
+    let caller = match route.access {
+        Access::Public => Caller::default(),
+        _ => state.settings.auth.identify(&parts.headers).await?,
+    };
+    let mut call = Call {
+        state: Arc::clone(state),
+        service,
+        caller,
+        parameters,
+        query: Query::parse(parts.uri.query().unwrap_or_default())?,
+        base_url: base_url(state, &parts),
+        method: parts.method,
+        headers: parts.headers,
+        body: Bytes::new(),
+        stream: None,
+        minor,
+        request_id: id.to_owned(),
+    };
+    call.check_access(route)?;
+    match route.takes {
+        Takes::Json(limit) => call.body = body::read(body, &call.headers, limit).await?,
+        Takes::Stream => call.stream = Some(body),
+    }
+    let is_head = call.method == axum::http::Method::HEAD;
+    // A task of its own: a client that hangs up leaves no half-done work behind, and a defect in one handler costs one answer.
+    let reply = tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, path = route.path, "a handler ended without an answer");
+        Err(CloudError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "A defect in Billet kept this request from being answered. The log has the details under this request's id.",
+        ))
+    })?;
+    Ok(reply.into_response(route.success, is_head))
+}
+
+/// Finds a row. A slash at the end means something only where the rest of a path is a name.
+fn find(service: &Service, verb: Option<Verb>, segments: &[String]) -> Found<Route> {
+    let trimmed = segments.iter().rposition(|segment| !segment.is_empty()).map_or(0, |last| last + 1);
+    match service.table.find(verb, segments, Audience::Operator) {
+        Found::Nothing if trimmed < segments.len() => {
+            service.table.find(verb, &segments[..trimmed], Audience::Operator)
+        }
+        found => found,
+    }
+}
+
+fn fail(state: &ApiState, service: &Service, error: &CloudError, id: &str) -> Response {
+    let ErrorBody { content_type, text } = (service.error_body)(error, id);
+    let mut response = Response::new(text.into());
+    *response.status_mut() = error.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    for (name, value) in &error.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name.clone(), value);
+        }
+    }
+    if error.status == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = state.settings.auth.challenge()
+    {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_reached_by_its_own_path() {
+        for service in SERVICES {
+            for route in service.table.routes() {
+                let segments: Vec<String> = route
+                    .path
+                    .split('/')
+                    .filter(|part| !part.is_empty())
+                    .map(|part| part.replace(['{', '}', '*'], ""))
+                    .collect();
+                match find(service, Some(route.verb), &segments) {
+                    Found::Route(found, _) => {
+                        assert!(std::ptr::eq(found, route), "{:?} {}", route.verb, route.path)
+                    }
+                    other => panic!("{:?} {}: {other:?}", route.verb, route.path),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_is_known_by_the_first_segment_alone() {
+        assert_eq!(service("/image/v2/images").map(|service| service.kind), Some("image"));
+        assert_eq!(service("/image").map(|service| service.kind), Some("image"));
+        assert!(service("/images/v2").is_none());
+        assert!(service("/v1/nodes").is_none());
+    }
+}

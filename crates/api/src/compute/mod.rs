@@ -1,0 +1,75 @@
+//! The compute service (Nova's API v2.1).
+
+use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service, Versions};
+use crate::handler;
+use crate::route::Table;
+use crate::route::Verb::Get;
+use serde_json::json;
+use std::sync::LazyLock;
+
+/// The service.
+pub static SERVICE: Service = Service {
+    prefix: "compute",
+    kind: "compute",
+    table: &TABLE,
+    versions: Some(Versions {
+        name: "compute",
+        own_header: Some("x-openstack-nova-api-version"),
+        major: 2,
+        min: 1,
+        max: 96,
+    }),
+    error_body,
+};
+
+static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
+
+/// The lists of all resources.
+const ROUTES: &[&[Route]] = &[DISCOVERY];
+
+const DISCOVERY: &[Route] = &[
+    Route::new(Get, "/", Access::Public, handler!(versions)).says("Lists the API's versions."),
+    Route::new(Get, "/v2.1", Access::Public, handler!(version)).says("Describes version 2.1."),
+];
+
+/// Nova's shape: the key says what kind of fault it is.
+fn error_body(error: &CloudError, _request: &str) -> ErrorBody {
+    let key = match error.status.as_u16() {
+        400 => "badRequest",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "itemNotFound",
+        405 => "badMethod",
+        406 => "notAcceptable",
+        409 => "conflictingRequest",
+        413 => "overLimit",
+        501 => "notImplemented",
+        503 => "serviceUnavailable",
+        _ => "computeFault",
+    };
+    ErrorBody::json(&json!({key: {"code": error.status.as_u16(), "message": error.text}}))
+}
+
+fn described(call: &Call) -> serde_json::Value {
+    json!({
+        "id": "v2.1",
+        "status": "CURRENT",
+        "version": "2.96",
+        "min_version": "2.1",
+        "updated": "2013-07-23T11:33:21Z",
+        "links": [{"rel": "self", "href": call.url("/v2.1/")}],
+    })
+}
+
+/// `GET /`
+async fn versions(call: Call) -> Result<Reply, CloudError> {
+    Reply::json(&json!({"versions": [described(&call)]}))
+}
+
+/// `GET /v2.1`
+async fn version(call: Call) -> Result<Reply, CloudError> {
+    let mut version = described(&call);
+    version["media-types"] =
+        json!([{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}]);
+    Reply::json(&json!({"version": version}))
+}

@@ -1,0 +1,54 @@
+//! The identity service (Keystone's API v3).
+
+use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service};
+use crate::handler;
+use crate::route::Table;
+use crate::route::Verb::Get;
+use axum::http::StatusCode;
+use serde_json::json;
+use std::sync::LazyLock;
+
+/// The service.
+pub static SERVICE: Service =
+    Service { prefix: "identity", kind: "identity", table: &TABLE, versions: None, error_body };
+
+static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
+
+/// The lists of all resources.
+const ROUTES: &[&[Route]] = &[DISCOVERY];
+
+const DISCOVERY: &[Route] = &[
+    Route::new(Get, "/", Access::Public, handler!(versions))
+        .success(StatusCode::MULTIPLE_CHOICES)
+        .says("Lists the API's versions."),
+    Route::new(Get, "/v3", Access::Public, handler!(version)).says("Describes version 3."),
+];
+
+/// Keystone's shape.
+fn error_body(error: &CloudError, _request: &str) -> ErrorBody {
+    ErrorBody::json(&json!({
+        "error": {"code": error.status.as_u16(), "title": error.title(), "message": error.text}
+    }))
+}
+
+fn described(call: &Call) -> serde_json::Value {
+    json!({
+        "id": "v3.14",
+        "status": "stable",
+        "updated": "2020-04-07T00:00:00Z",
+        "links": [{"rel": "self", "href": call.url("/v3/")}],
+        "media-types": [
+            {"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}
+        ],
+    })
+}
+
+/// `GET /`
+async fn versions(call: Call) -> Result<Reply, CloudError> {
+    Reply::json(&json!({"versions": {"values": [described(&call)]}}))
+}
+
+/// `GET /v3`
+async fn version(call: Call) -> Result<Reply, CloudError> {
+    Reply::json(&json!({"version": described(&call)}))
+}

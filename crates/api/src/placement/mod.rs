@@ -1,0 +1,52 @@
+//! The placement service: what there is to be had, and what is taken, read from the nodes.
+
+use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service, Versions};
+use crate::handler;
+use crate::route::Table;
+use crate::route::Verb::Get;
+use serde_json::json;
+use std::sync::LazyLock;
+
+/// The service.
+pub static SERVICE: Service = Service {
+    prefix: "placement",
+    kind: "placement",
+    table: &TABLE,
+    versions: Some(Versions { name: "placement", own_header: None, major: 1, min: 0, max: 39 }),
+    error_body,
+};
+
+static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
+
+/// The lists of all resources.
+const ROUTES: &[&[Route]] = &[DISCOVERY];
+
+const DISCOVERY: &[Route] =
+    &[Route::new(Get, "/", Access::Public, handler!(versions)).says("Lists the API's versions.")];
+
+/// Placement's shape.
+fn error_body(error: &CloudError, request: &str) -> ErrorBody {
+    let code = if error.kind.is_empty() { "placement.undefined_code" } else { error.kind };
+    ErrorBody::json(&json!({
+        "errors": [{
+            "status": error.status.as_u16(),
+            "title": error.title(),
+            "detail": error.text,
+            "code": code,
+            "request_id": request,
+        }]
+    }))
+}
+
+/// `GET /`
+async fn versions(call: Call) -> Result<Reply, CloudError> {
+    Reply::json(&json!({
+        "versions": [{
+            "id": "v1.0",
+            "status": "CURRENT",
+            "min_version": "1.0",
+            "max_version": "1.39",
+            "links": [{"rel": "self", "href": call.url("")}],
+        }]
+    }))
+}
