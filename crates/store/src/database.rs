@@ -166,6 +166,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
+    (7, "images", include_str!("../migrations/0007_images.sql")),
     (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
 ];
 

@@ -16,6 +16,7 @@ pub mod dhcp_lease;
 pub mod event;
 mod hardware;
 mod history;
+pub mod image;
 mod inspection_rule;
 pub mod inventory;
 pub mod listed;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
+pub use image::ImageQuery;
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use node::{Edit, Guard, NodeQuery, NodeRow};
