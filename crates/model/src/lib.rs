@@ -13,6 +13,7 @@ pub mod event;
 pub mod firmware;
 pub mod hints;
 pub mod history;
+pub mod identity;
 pub mod image;
 pub mod inspection_rule;
 pub mod node;

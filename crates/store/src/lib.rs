@@ -16,6 +16,7 @@ pub mod dhcp_lease;
 pub mod event;
 mod hardware;
 mod history;
+pub mod identity;
 pub mod image;
 mod inspection_rule;
 pub mod inventory;
