@@ -18,6 +18,7 @@ mod hardware;
 mod history;
 mod image;
 pub mod inspection;
+mod lease;
 mod lookup;
 mod outcome;
 mod power;

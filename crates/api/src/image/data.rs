@@ -26,8 +26,8 @@ pub(super) const ROUTES: &[Route] = &[
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-async fn upload(mut call: Call) -> Result<Reply, CloudError> {
-    let (image, body, announced) = beginning(&mut call).await?;
+async fn upload(call: Call) -> Result<Reply, CloudError> {
+    let (image, body, announced) = beginning(&call).await?;
     let storage = storage(&call)?;
     intake::begin(&call.state, image.uuid, &[Status::Queued], Status::Saving, |_| Ok(())).await?;
     match save(&call, &image, body, announced).await {
@@ -53,8 +53,8 @@ async fn save(call: &Call, image: &Image, body: Body, announced: Option<u64>) ->
     .await
 }
 
-async fn stage(mut call: Call) -> Result<Reply, CloudError> {
-    let (image, body, announced) = beginning(&mut call).await?;
+async fn stage(call: Call) -> Result<Reply, CloudError> {
+    let (image, body, announced) = beginning(&call).await?;
     let storage = storage(&call)?;
     intake::begin(&call.state, image.uuid, &[Status::Queued], Status::Uploading, |_| Ok(())).await?;
     let staged = async {
@@ -77,7 +77,7 @@ async fn stage(mut call: Call) -> Result<Reply, CloudError> {
 }
 
 /// What uploads have in common before their first byte: the image, the body, and its length where the client says it.
-async fn beginning(call: &mut Call) -> Result<(Image, Body, Option<u64>), CloudError> {
+async fn beginning(call: &Call) -> Result<(Image, Body, Option<u64>), CloudError> {
     let body = call.stream.take().unwrap_or_default();
     let media = call.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
     if media.split(';').next().unwrap_or_default().trim() != "application/octet-stream" {

@@ -79,7 +79,8 @@ async fn import(call: Call) -> Result<Reply, CloudError> {
         updated_at: now,
     };
     let wish = Import { method: name.to_owned(), uri, task: task.uuid };
-    let begun = intake::begin(&call.state, image.uuid, &[from], Status::Importing, |image| {
+    let states = [from];
+    let begun = intake::begin(&call.state, image.uuid, &states, Status::Importing, |image| {
         // Staging that is still under way has no data yet.
         if from == Status::Uploading && image.data.is_none() {
             return Err(CloudError::conflict(
