@@ -16,6 +16,7 @@ pub mod history;
 pub mod identity;
 pub mod image;
 pub mod inspection_rule;
+pub mod network;
 pub mod node;
 pub mod object_store;
 pub mod port;

@@ -31,9 +31,17 @@ impl Store {
         Ok(leases)
     }
 
-    /// Records that a MAC has an address; the address leaves whoever had it before.
-    pub async fn put_dhcp_lease(&self, mac: &str, address: Ipv4Addr, now: Timestamp) -> Result<()> {
+    /// Records that a MAC has an address; the address leaves whoever had it before. False, and nothing is written, where a port of the
+    /// network service has the address.
+    pub async fn put_dhcp_lease(&self, mac: &str, address: Ipv4Addr, now: Timestamp) -> Result<bool> {
         let mut tx = self.write().await?;
+        let taken = sqlx::query("SELECT 1 AS taken FROM network_addresses WHERE address = $1 LIMIT 1")
+            .bind(address.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if taken.is_some() {
+            return Ok(false);
+        }
         sqlx::query("DELETE FROM dhcp_leases WHERE address = $1 AND mac <> $2")
             .bind(address.to_string())
             .bind(mac)
@@ -49,6 +57,6 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }

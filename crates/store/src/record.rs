@@ -72,6 +72,8 @@ pub enum Scope {
     OwnedBy(String),
     /// Records that this project owns, and public ones.
     OwnedOrPublic(String),
+    /// Records that this project owns, or whose network it owns.
+    OwnedThere(String),
 }
 
 impl Query {

@@ -125,7 +125,10 @@ impl Select {
 
     /// The record is one of this scope's.
     pub(crate) fn within(&mut self, scope: &Scope) {
-        let (Scope::OfNodes(_, project) | Scope::OwnedBy(project) | Scope::OwnedOrPublic(project)) = scope;
+        let (Scope::OfNodes(_, project)
+        | Scope::OwnedBy(project)
+        | Scope::OwnedOrPublic(project)
+        | Scope::OwnedThere(project)) = scope;
         let mark = self.place(Column::Text(Some(project.clone())));
         let condition = match scope {
             Scope::OfNodes(column, _) => {
@@ -133,6 +136,7 @@ impl Select {
             }
             Scope::OwnedBy(_) => format!("owner = {mark}"),
             Scope::OwnedOrPublic(_) => format!("(owner = {mark} OR public = 1)"),
+            Scope::OwnedThere(_) => format!("(owner = {mark} OR network_owner = {mark})"),
         };
         self.sql.push_str(&format!(" AND {condition}"));
     }

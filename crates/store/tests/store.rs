@@ -18,6 +18,9 @@ use std::time::Duration;
 use store::{Guard, NodeQuery, OpenError, Query, SortDirection, Store, StoreError};
 use uuid::Uuid;
 
+#[path = "store/network.rs"]
+mod network;
+
 const LEASE: Duration = Duration::from_secs(15);
 
 async fn site() -> (tempfile::TempDir, Store) {
