@@ -2,6 +2,7 @@
 
 use crate::hardware;
 use crate::image;
+use crate::lease;
 use crate::{Conductor, Settings};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
@@ -9,7 +10,8 @@ use model::node::{Node, Object};
 use model::port::Port;
 use model::state::ProvisionState as S;
 use netboot::{
-    Artifact, Boot, BootSource, LeaseError, LeaseStore, Machine, Observation, Pending, Seen, Unavailable,
+    Artifact, Boot, BootSource, Foreign, Ipv4Net, LeaseError, LeaseStore, Machine, Observation, Pending,
+    Seen, Unavailable,
 };
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -57,7 +59,12 @@ impl NodeBootSource {
         };
         let node = store.node(&port.node_uuid.to_string()).await.map_err(unavailable)?.node;
         let boot = boot_of(self.conductor.settings(), &node, &port, &self.api);
-        Ok(Some(Machine { node: node.uuid, hostname: node.name.clone(), lease: None, boot }))
+        let terms = if runs_ramdisk(&node) {
+            lease::Terms::of_ramdisk(&node)
+        } else {
+            lease::of_instance(store, &node, &port).await.map_err(unavailable)?
+        };
+        Ok(Some(Machine { node: node.uuid, hostname: terms.hostname, lease: terms.lease, boot }))
     }
 }
 
@@ -79,14 +86,18 @@ fn api_url(scheme: &str, port: u16) -> String {
     format!("{scheme}://${{netX/dhcp-server}}:{port}")
 }
 
+/// Does the machine run our ramdisk, or is it on its way there?
+fn runs_ramdisk(node: &Node) -> bool {
+    node.provision_state.answers_lookup() && node.work.boot.is_some()
+}
+
 /// A ramdisk only while the node's work has a boot under way; an instance that is itself a ramdisk each time; otherwise its own
 /// disk.
 fn boot_of(settings: &Settings, node: &Node, port: &Port, api: &str) -> Boot {
-    let is_booting = node.provision_state.answers_lookup() && node.work.boot.is_some();
     if !port.pxe_enabled {
         return Boot::LocalDisk;
     }
-    if !is_booting {
+    if !runs_ramdisk(node) {
         return instance_of(settings, node).unwrap_or(Boot::LocalDisk);
     }
     let is_rescue = matches!(node.provision_state, S::Rescuing | S::RescueWait);
@@ -239,10 +250,16 @@ impl LeaseStore for StoredLeases {
         })
     }
 
-    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<(), LeaseError>> {
+    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<bool, LeaseError>> {
         Box::pin(async move {
             let saved = self.0.put_dhcp_lease(&mac.to_string(), address, Timestamp::now()).await;
-            saved.map(|_| ()).map_err(|error| LeaseError(error.to_string()))
+            saved.map_err(|error| LeaseError(error.to_string()))
         })
+    }
+
+    fn foreign(&self, net: Ipv4Net) -> Pending<'_, Result<Foreign, LeaseError>> {
+        Box::pin(
+            async move { lease::foreign(&self.0, net).await.map_err(|error| LeaseError(error.to_string())) },
+        )
     }
 }

@@ -17,6 +17,7 @@ mod hardware;
 mod history;
 mod image;
 pub mod inspection;
+mod lease;
 mod lookup;
 mod outcome;
 mod power;

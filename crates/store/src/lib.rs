@@ -19,6 +19,7 @@ pub mod event;
 mod flavor;
 mod hardware;
 mod history;
+pub mod identity;
 mod inspection_rule;
 pub mod inventory;
 mod keypair;
