@@ -107,6 +107,10 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy)]
 pub struct OverTls;
 
+/// The address of this host that a request came to, as an extension that whoever listens adds: by it a machine's agent reaches us.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrivedAt(pub std::net::SocketAddr);
+
 /// Every route, for operators and tenants.
 pub fn operator_router(state: Arc<ApiState>) -> Router {
     serve::router(state, route::Audience::Operator)

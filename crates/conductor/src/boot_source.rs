@@ -64,6 +64,7 @@ impl NodeBootSource {
         } else {
             lease::of_instance(store, &node, &port).await.map_err(unavailable)?
         };
+        let boot = self.conductor.boot_with_images(&node, boot);
         Ok(Some(Machine { node: node.uuid, hostname: terms.hostname, lease: terms.lease, boot }))
     }
 }

@@ -20,6 +20,8 @@ macro_rules! say {
     };
 }
 
+mod fleet_command;
+
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
 #[command(version)]
@@ -43,6 +45,8 @@ enum Verb {
     },
     /// Play the whole story on one machine: enrol, clean, deploy, ssh, take back.
     Demo(DemoArguments),
+    /// Thousands of pretended machines in one process: real RMCP+ on loopback, agents that obey, faults as asked for.
+    Fleet(fleet_command::Arguments),
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -179,6 +183,10 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         }
         Verb::Exec { rack, command } => exec(rack.as_deref(), &command),
         Verb::Demo(arguments) => demo(arguments),
+        Verb::Fleet(arguments) => {
+            raise_file_limit();
+            runtime()?.block_on(fleet_command::run(arguments))
+        }
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => bench_api(arguments),
     }
@@ -271,6 +279,16 @@ fn bench_api(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
         missed => say!("{missed} of the bars are missed"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A fleet has a socket for each BMC: as many files as the system allows.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Notify;
 
 /// What is told of an error that has many sources.
@@ -59,6 +60,8 @@ struct Inner {
     readers: Readers,
     sealer: Sealer,
     due: Notify,
+    identity_generation: AtomicU64,
+    servers_due: Notify,
     _lock: fs::File,
 }
 
@@ -79,7 +82,17 @@ impl Store {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(&path);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due: Notify::new(), _lock: lock }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                sealer,
+                due: Notify::new(),
+                servers_due: Notify::new(),
+                identity_generation: AtomicU64::new(0),
+                _lock: lock,
+            }),
+        })
     }
 
     /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
@@ -95,6 +108,15 @@ impl Store {
         &self.inner.sealer
     }
 
+    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
+        &self.inner.identity_generation
+    }
+
+    /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.sealer().derive(purpose)
+    }
+
     /// Waits until some node may have become due since the last call returned.
     pub async fn due(&self) {
         self.inner.due.notified().await;
@@ -102,6 +124,15 @@ impl Store {
 
     pub(crate) fn nudge(&self) {
         self.inner.due.notify_one();
+    }
+
+    /// Waits until some server may have become due since the last call returned.
+    pub async fn servers_due(&self) {
+        self.inner.servers_due.notified().await;
+    }
+
+    pub(crate) fn nudge_servers(&self) {
+        self.inner.servers_due.notify_one();
     }
 
     /// Answers if the database does: for the health check.
@@ -166,7 +197,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
+    (6, "identity", include_str!("../migrations/0006_identity.sql")),
+    (7, "images", include_str!("../migrations/0007_images.sql")),
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
+    (9, "compute", include_str!("../migrations/0009_compute.sql")),
+    (10, "servers", include_str!("../migrations/0010_servers.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

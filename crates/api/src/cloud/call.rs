@@ -9,7 +9,24 @@ use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A body that its handler reads as it comes. Behind a lock that nobody waits for, so that a call may be borrowed by work of other
+/// threads, which a body alone may not.
+#[derive(Default)]
+pub struct Stream(Mutex<Option<Body>>);
+
+impl Stream {
+    /// A body to be read.
+    pub(super) fn new(body: Body) -> Self {
+        Self(Mutex::new(Some(body)))
+    }
+
+    /// The body, once.
+    pub fn take(&self) -> Option<Body> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// One call: authenticated, its access checked, its body read or ready to be read.
 pub struct Call {
@@ -30,7 +47,7 @@ pub struct Call {
     /// The body, where the row takes JSON.
     pub body: Bytes,
     /// The body, where the row streams.
-    pub stream: Option<Body>,
+    pub stream: Stream,
     /// How links begin: scheme and host.
     pub base_url: String,
     /// Minor number of the microversion in use; 0 where the service has none.
