@@ -71,6 +71,10 @@ pub fn complete(node: &Node, uefi: bool, info: &mut ImageInfo) -> Result<(), Str
         image::kernel_and_ramdisk(node)?;
     }
     let label = capability(node, "disk_label", &["gpt", "msdos"])?;
+    // Amazon's word for a bare file system, which the walk-throughs of old give to such images.
+    if info.disk_format.as_deref() == Some("ami") {
+        info.disk_format = Some("raw".into());
+    }
     info.image_type = Some("partition".into());
     info.boot_option = Some(if option == BootOption::Netboot { "netboot" } else { "local" }.into());
     info.disk_label = label.or_else(|| uefi.then(|| "gpt".to_owned()));

@@ -3,6 +3,7 @@
 use crate::Conductor;
 use crate::config_drive;
 use crate::fail;
+use crate::glance;
 use crate::hardware;
 use crate::history;
 use crate::image;
@@ -41,7 +42,14 @@ impl Conductor {
         if starts_deployment(request.verb) {
             hardware::detect_deploy_interface(&mut node);
         }
-        self.check(&node, &request)?;
+        if starts_deployment(request.verb) {
+            let wrong = |reason: String| not_deployable(&node, &reason);
+            self.check_ramdisk_images(&node).await.map_err(wrong)?;
+            let resolved = self.with_images(&node, None).await.map_err(wrong)?;
+            self.check(&resolved, &request)?;
+        } else {
+            self.check(&node, &request)?;
+        }
         if starts_deployment(request.verb) {
             self.check_steps(&node, &request).await?;
         }
@@ -239,7 +247,10 @@ impl Conductor {
             "fake" => Ok(()),
             "ramdisk" => image::ramdisk_instance(node).map(|_| ()),
             "direct" => {
-                image::info(node, self.settings().uefi_by_default)?;
+                // What the image service says of an image was looked at before the node was locked.
+                if !glance::deploys_image(node) {
+                    image::info(node, self.settings().uefi_by_default)?;
+                }
                 crate::validation::boot_files(self.settings(), node)
             }
             other => Err(format!(
@@ -381,7 +392,8 @@ fn apply(
 /// What a deployment notes of its image and of its tenant when it begins.
 fn start_deployment(node: &mut Node, request: &ProvisionRequest, uefi: bool) {
     partition_image::forget_boot(node);
-    if node.instance_info.contains_key("image_source") {
+    // An image of the image service says what it is when it is written.
+    if node.instance_info.contains_key("image_source") && !glance::deploys_image(node) {
         let is_whole = !partition_image::is_one(node);
         let kind = if is_whole { "whole-disk" } else { "partition" };
         node.instance_info.insert("image_type".into(), kind.into());

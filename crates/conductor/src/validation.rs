@@ -33,10 +33,25 @@ impl Conductor {
         let node = self.store().node_with_secrets(uuid).await?.node;
         let ports = self.store().ports_of_node(uuid).await?;
         let has_ports = !ports.is_empty();
-        Ok(SHOWN
-            .iter()
-            .map(|kind| Validation { interface: *kind, reason: self.reason(&node, *kind, has_ports) })
-            .collect())
+        let ramdisks = self.check_ramdisk_images(&node).await;
+        let resolved = self.with_images(&node, None).await;
+        // What its images say counts as said of the node; where one can't be had, that is the reason.
+        let (node, missing) = match resolved {
+            Ok(node) => (node, None),
+            Err(reason) => (node, Some(reason)),
+        };
+        let reason = |kind: InterfaceKind| match kind {
+            InterfaceKind::Boot if boots_ramdisks(&node) => {
+                self.reason(&node, kind, has_ports).or_else(|| ramdisks.clone().err())
+            }
+            InterfaceKind::Deploy if takes_images(&node) => ramdisks
+                .clone()
+                .err()
+                .or_else(|| missing.clone())
+                .or_else(|| self.reason(&node, kind, has_ports)),
+            _ => self.reason(&node, kind, has_ports),
+        };
+        Ok(SHOWN.iter().map(|kind| Validation { interface: *kind, reason: reason(*kind) }).collect())
     }
 
     fn reason(&self, node: &Node, kind: InterfaceKind, has_ports: bool) -> Option<String> {
@@ -74,6 +89,14 @@ impl Conductor {
 /// What a node of a classic driver misses before an instance is assigned.
 fn classic_reason(node: &Node) -> Option<String> {
     driver::classic(&node.driver).and_then(|_| image::classic_reason(node))
+}
+
+fn boots_ramdisks(node: &Node) -> bool {
+    matches!(hardware::implementation(node, InterfaceKind::Boot), "ipxe" | "pxe" | "http" | "http-ipxe")
+}
+
+fn takes_images(node: &Node) -> bool {
+    matches!(hardware::implementation(node, InterfaceKind::Deploy), "direct" | "autodetect" | "ramdisk")
 }
 
 /// Is there a kernel and a ramdisk to boot for this node?

@@ -17,6 +17,7 @@ pub mod event;
 mod hardware;
 mod history;
 pub mod identity;
+pub mod image;
 mod inspection_rule;
 pub mod inventory;
 pub mod listed;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
+pub use image::ImageQuery;
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use network::NetworkError;

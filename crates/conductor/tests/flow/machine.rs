@@ -25,6 +25,9 @@ pub const ROOT: &str = "3f0b5a7c-2a51-4f0f-9d5e-7d1a4a4e8b11";
 /// The conductor that is up now, if one is.
 pub type Up = Arc<RwLock<Option<Conductor>>>;
 
+/// By what address the machine knows the conductor's host.
+pub const SERVER: &str = "http://192.0.2.1:6386";
+
 /// What a machine has been through.
 #[derive(Debug, Default, Clone)]
 pub struct Diary {
@@ -223,6 +226,7 @@ impl Life {
                     agent_verify_ca: None,
                     agent_status: None,
                     agent_status_message: None,
+                    arrived_at: Some(SERVER.to_owned()),
                 };
                 let delivered = match self.conductor() {
                     Some(conductor) => conductor.heartbeat(node, beat).await.is_ok(),
