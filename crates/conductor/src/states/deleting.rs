@@ -28,6 +28,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         power::ensure(visit, PowerState::Off).await?;
     }
     visit.conductor.store().delete_config_drive(visit.node.uuid).await?;
+    visit.conductor.store().detach_vifs(visit.node.uuid, visit.now()).await?;
     Ok(Outcome::next_with(Event::CleanUp, |node| {
         node.instance_info.clear();
         node.instance_uuid = None;
