@@ -106,7 +106,9 @@ impl Site {
 
     fn at(dir: tempfile::TempDir, store: Store, settings: Settings) -> Self {
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
-        let conductor = Conductor::new(store.clone(), conductor::Settings::new("seed", dir.path()), bmcs);
+        let storage = images::Backend::directory(&dir.path().join("storage")).unwrap();
+        let conductor_settings = conductor::Settings::new("seed", dir.path()).with_storage(storage);
+        let conductor = Conductor::new(store.clone(), conductor_settings, bmcs);
         let settings =
             Settings { drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(), ..settings };
         let state = Arc::new(ApiState {
