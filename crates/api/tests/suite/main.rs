@@ -14,6 +14,8 @@ mod drivers;
 mod firmware;
 mod history;
 mod hostile;
+mod image;
+mod image_data;
 mod indicators;
 mod inspection_rules;
 mod keystone;

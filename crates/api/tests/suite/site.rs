@@ -1,6 +1,7 @@
 //! One site for one test.
 
 use api::auth::Auth;
+use api::image::ImageSettings;
 use api::{ApiState, Settings};
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +25,7 @@ pub struct Site {
     pub store: Store,
     /// Moves nothing until a test runs it.
     pub conductor: Conductor,
+    pub state: Arc<ApiState>,
     _dir: tempfile::TempDir,
 }
 
@@ -75,8 +77,8 @@ impl Site {
     }
 
     /// The same with the services of the cloud.
-    pub async fn cloud(auth: Auth) -> Self {
-        Self::set(Settings { auth, cloud: true, ..Settings::default() }).await
+    pub async fn cloud(auth: Auth, images: ImageSettings) -> Self {
+        Self::set(Settings { auth, cloud: true, images, ..Settings::default() }).await
     }
 
     async fn set(settings: Settings) -> Self {
@@ -96,9 +98,10 @@ impl Site {
         });
         Self {
             operator: api::operator_router(Arc::clone(&state)),
-            ramdisk: api::ramdisk_router(state),
+            ramdisk: api::ramdisk_router(Arc::clone(&state)),
             store,
             conductor,
+            state,
             _dir: dir,
         }
     }

@@ -11,9 +11,10 @@ use bmc::Bmc;
 use bmc::fake::FakeBmc;
 use conductor::{Conductor, HeartbeatRequest, LookupRequest, NodeBootSource};
 use model::secret::MASK;
-use netboot::{Boot, BootSource};
+use netboot::{Artifact, Boot, BootSource};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -36,6 +37,10 @@ pub struct Diary {
     pub erased: usize,
     /// Image that is on the disk.
     pub image: Option<String>,
+    /// What the agent was told of it.
+    pub image_info: Option<Value>,
+    /// Files of the ramdisk that was booted last: kernel and initramfs.
+    pub booted: Option<(PathBuf, PathBuf)>,
     /// Images written, repeats included.
     pub writes: usize,
     /// Config drive that came with the image.
@@ -165,8 +170,15 @@ impl Life {
         };
         match boot {
             Boot::LocalDisk => self.diary.lock().unwrap().disk_boots += 1,
-            Boot::Ramdisk { .. } => {
-                self.diary.lock().unwrap().ramdisk_boots += 1;
+            Boot::Ramdisk { kernel, initramfs, .. } => {
+                {
+                    let mut diary = self.diary.lock().unwrap();
+                    diary.ramdisk_boots += 1;
+                    diary.booted = match (kernel, initramfs) {
+                        (Artifact::File(kernel), Artifact::File(initramfs)) => Some((kernel, initramfs)),
+                        _ => None,
+                    };
+                }
                 if !self.faults.lock().unwrap().mute {
                     self.ramdisk().await;
                 }
@@ -276,6 +288,7 @@ impl Agent {
             "standby.prepare_image" => {
                 diary.writes += 1;
                 diary.image = params["image_info"]["urls"][0].as_str().map(str::to_owned);
+                diary.image_info = Some(params["image_info"].clone());
                 diary.config_drive = params["configdrive"].as_str().map(str::to_owned);
                 Ok(json!({"result": "prepare_image: image written"}))
             }
