@@ -74,7 +74,7 @@ async fn a_whole_disk_is_deployed_by_the_identity_of_its_image() {
         // What the user wrote stays; what was made of it goes to the agent alone.
         assert_eq!(node.instance_info["image_source"], text);
 
-        let told = machine.diary().image_info.unwrap();
+        let told = machine.diary().image_info;
         let url = told["urls"][0].as_str().unwrap();
         let link = url.strip_prefix(SERVER).unwrap();
         assert!(link.starts_with(&format!("/images/{}?node={uuid}&expires=", wanted.uuid)), "{url}");

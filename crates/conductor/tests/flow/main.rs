@@ -7,6 +7,8 @@ mod bad_bmc;
 mod hardware;
 mod images;
 mod machine;
+mod partitions;
+mod servers;
 mod site;
 mod verbs;
 
