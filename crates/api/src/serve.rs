@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::route::{Audience, Found, Route, Verb};
-use crate::{ApiState, OverTls};
+use crate::{ApiState, ArrivedAt, OverTls};
 use crate::{baremetal, body, cloud, versions};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -146,6 +146,7 @@ async fn serve(
         query,
         body: Bytes::new(),
         base_url: base_url(state, &parts) + mount,
+        arrived_at: arrived_at(&parts),
     };
     call.authorize(route).await?;
     call.body = body::read(body, &parts.headers, route.body_limit).await?;
@@ -211,8 +212,17 @@ pub(crate) fn base_url(state: &ApiState, request: &Parts) -> String {
             !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
         })
         .unwrap_or("localhost");
-    let scheme = if request.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
-    format!("{scheme}://{host}")
+    format!("{}://{host}", scheme(request))
+}
+
+fn scheme(request: &Parts) -> &'static str {
+    if request.extensions.get::<OverTls>().is_some() { "https" } else { "http" }
+}
+
+/// The address of this host that a request came to, as a URL; none where whoever listens did not say.
+fn arrived_at(request: &Parts) -> Option<String> {
+    let ArrivedAt(address) = request.extensions.get()?;
+    Some(format!("{}://{address}", scheme(request)))
 }
 
 fn succeed(route: &Route, reply: Reply) -> Response {

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("bmc", 1, &[]),
     ("netboot", 1, &[]),
     ("ramdisk", 1, &[]),
+    ("images", 1, &[]),
     ("conductor", 2, &[]),
     ("api", 3, &[]),
     ("billet", 4, &[]),

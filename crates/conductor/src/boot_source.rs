@@ -59,6 +59,7 @@ impl NodeBootSource {
         };
         let node = store.node(&port.node_uuid.to_string()).await.map_err(unavailable)?.node;
         let boot = boot_of(self.conductor.settings(), &node, &port, &self.api);
+        let boot = self.conductor.boot_with_images(&node, boot);
         let terms = if runs_ramdisk(&node) {
             lease::Terms::of_ramdisk(&node)
         } else {

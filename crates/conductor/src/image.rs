@@ -1,5 +1,6 @@
 //! What the agent is told of the image (`conductor.md` §5), and what must be known of it before a deployment starts.
 
+use crate::glance;
 use crate::hardware;
 use model::Secret;
 use model::agent::ImageInfo;
@@ -18,7 +19,7 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     })?;
     if !(source.starts_with("http://") || source.starts_with("https://")) {
         return Err(format!(
-            "image_source \"{source}\" of node {uuid} is not an http:// or https:// URL; this version of Billet takes no others"
+            "image_source \"{source}\" of node {uuid} is neither an image of the image service nor an http:// or https:// URL"
         ));
     }
     if text("kernel").is_some() || text("ramdisk").is_some() {
@@ -45,7 +46,7 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
         extra.insert("root_device".into(), hints.clone());
     }
     Ok(ImageInfo {
-        id: source.rsplit('/').next().unwrap_or(&source).to_owned(),
+        id: image_id(&source),
         urls: vec![source],
         disk_format: text("image_disk_format"),
         container_format: text("image_container_format"),
@@ -63,18 +64,26 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     })
 }
 
+/// What an image is called where only its URL is known: the path's last part.
+fn image_id(source: &str) -> String {
+    let path = source.split(['?', '#']).next().unwrap_or(source);
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
 /// Kernel and ramdisk of an instance that is a ramdisk. The error is the reason that `validate` shows.
 ///
-/// They are tenants' to name, hence URLs only: a path would be a file of the conductor's host.
+/// They are tenants' to name, hence images and URLs only: a path would be a file of the conductor's host.
 pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
     let named =
         |key: &str| node.instance_info.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     for key in ["kernel", "ramdisk"] {
         if let Some(place) = named(key)
-            && !(place.starts_with("http://") || place.starts_with("https://"))
+            && !(place.starts_with("http://")
+                || place.starts_with("https://")
+                || glance::reference(place).is_some())
         {
             return Err(format!(
-                "instance_info.{key} \"{place}\" of node {} is not an http:// or https:// URL",
+                "instance_info.{key} \"{place}\" of node {} is neither an image nor an http:// or https:// URL",
                 node.uuid
             ));
         }

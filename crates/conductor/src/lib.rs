@@ -13,6 +13,7 @@ mod config_drive;
 mod errand;
 mod fail;
 pub mod fake;
+pub mod glance;
 mod hardware;
 mod history;
 mod image;

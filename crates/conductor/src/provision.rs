@@ -3,6 +3,7 @@
 use crate::Conductor;
 use crate::config_drive;
 use crate::fail;
+use crate::glance;
 use crate::hardware;
 use crate::history;
 use crate::image;
@@ -50,7 +51,14 @@ impl Conductor {
         if starts_deployment(request.verb) {
             hardware::detect_deploy_interface(&mut node);
         }
-        self.check(&node, request)?;
+        if starts_deployment(request.verb) {
+            let wrong = |reason: String| not_deployable(&node, &reason);
+            self.check_ramdisk_images(&node).await.map_err(wrong)?;
+            let resolved = self.with_images(&node, None).await.map_err(wrong)?;
+            self.check(&resolved, request)?;
+        } else {
+            self.check(&node, request)?;
+        }
         if starts_deployment(request.verb) {
             self.check_steps(&node, request).await?;
         }
@@ -255,7 +263,10 @@ impl Conductor {
             "fake" => Ok(()),
             "ramdisk" => image::ramdisk_instance(node).map(|_| ()),
             "direct" => {
-                image::info(node, self.settings().uefi_by_default)?;
+                // What the image service says of an image was looked at before the node was locked.
+                if !glance::deploys_image(node) {
+                    image::info(node, self.settings().uefi_by_default)?;
+                }
                 crate::validation::boot_files(self.settings(), node)
             }
             other => Err(format!(

@@ -33,10 +33,25 @@ impl Conductor {
         let node = self.store().node_with_secrets(uuid).await?.node;
         let ports = self.store().ports_of_node(uuid).await?;
         let has_ports = !ports.is_empty();
-        Ok(SHOWN
-            .iter()
-            .map(|kind| Validation { interface: *kind, reason: self.reason(&node, *kind, has_ports) })
-            .collect())
+        let ramdisks = self.check_ramdisk_images(&node).await;
+        let resolved = self.with_images(&node, None).await;
+        // What its images say counts as said of the node; where one can't be had, that is the reason.
+        let (node, missing) = match resolved {
+            Ok(node) => (node, None),
+            Err(reason) => (node, Some(reason)),
+        };
+        let reason = |kind: InterfaceKind| match kind {
+            InterfaceKind::Boot if boots_ramdisks(&node) => {
+                self.reason(&node, kind, has_ports).or_else(|| ramdisks.clone().err())
+            }
+            InterfaceKind::Deploy if takes_images(&node) => ramdisks
+                .clone()
+                .err()
+                .or_else(|| missing.clone())
+                .or_else(|| self.reason(&node, kind, has_ports)),
+            _ => self.reason(&node, kind, has_ports),
+        };
+        Ok(SHOWN.iter().map(|kind| Validation { interface: *kind, reason: reason(*kind) }).collect())
     }
 
     /// What would keep every instance from being deployed on a node, if anything does.
@@ -73,6 +88,14 @@ impl Conductor {
             _ => None,
         }
     }
+}
+
+fn boots_ramdisks(node: &Node) -> bool {
+    matches!(hardware::implementation(node, InterfaceKind::Boot), "ipxe" | "pxe" | "http" | "http-ipxe")
+}
+
+fn takes_images(node: &Node) -> bool {
+    matches!(hardware::implementation(node, InterfaceKind::Deploy), "direct" | "autodetect" | "ramdisk")
 }
 
 /// Is there a kernel and a ramdisk to boot for this node?

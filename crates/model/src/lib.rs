@@ -15,6 +15,7 @@ pub mod firmware;
 pub mod hints;
 pub mod history;
 pub mod identity;
+pub mod image;
 pub mod inspection_rule;
 pub mod network;
 pub mod node;

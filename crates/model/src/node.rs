@@ -186,6 +186,9 @@ pub struct AgentLink {
     pub token: Option<Secret>,
     /// `https://address:9999`, from the heartbeat.
     pub url: Option<String>,
+    /// The address of this host that the heartbeat was sent to, as a URL: by it the machine reaches us.
+    #[serde(default)]
+    pub server: Option<String>,
     /// PEM certificate that the agent serves with.
     pub verify_ca: Option<String>,
     /// Version that it reports.

@@ -108,6 +108,11 @@ impl Store {
         &self.inner.sealer
     }
 
+    /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.sealer().derive(purpose)
+    }
+
     pub(crate) fn identity_generation(&self) -> &AtomicU64 {
         &self.inner.identity_generation
     }
@@ -193,6 +198,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
     (6, "identity", include_str!("../migrations/0006_identity.sql")),
+    (7, "images", include_str!("../migrations/0007_images.sql")),
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),

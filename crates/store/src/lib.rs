@@ -20,6 +20,7 @@ mod flavor;
 mod hardware;
 mod history;
 pub mod identity;
+pub mod image;
 mod inspection_rule;
 pub mod inventory;
 mod keypair;
@@ -47,6 +48,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use database::{OpenError, Store};
+pub use image::ImageQuery;
 pub use inventory::Inventory;
 pub use listed::ListedNode;
 pub use network::NetworkError;

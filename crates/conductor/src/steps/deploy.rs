@@ -4,6 +4,7 @@ use super::command::command_once;
 use super::{Progress, agent_side};
 use crate::boot;
 use crate::fake;
+use crate::glance;
 use crate::hardware;
 use crate::image;
 use crate::outcome::Failure;
@@ -62,8 +63,17 @@ async fn boot_ramdisk_instance(visit: &mut Visit<'_>) -> Result<Progress, Failur
 
 async fn write_image(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
     let config_drive = visit.conductor.store().config_drive(visit.node.uuid).await?;
-    let image_info =
-        image::info(&visit.node, visit.conductor.settings().uefi_by_default).map_err(Failure::last)?;
+    let uefi_by_default = visit.conductor.settings().uefi_by_default;
+    // Only images of our own need to know how the machine reaches us.
+    let server = visit.conductor.server_of(&visit.node);
+    if glance::deploys_image(&visit.node)
+        && let Err(reason) = &server
+    {
+        return Err(Failure::last(reason.clone()));
+    }
+    let node =
+        visit.conductor.with_images(&visit.node, server.ok().as_deref()).await.map_err(Failure::last)?;
+    let image_info = image::info(&node, uefi_by_default).map_err(Failure::last)?;
     let params = json!(PrepareImageParams { image_info, configdrive: config_drive.map(model::Secret::new) });
     let done = command_once(visit, "standby.prepare_image", object(params)).await?;
     let Some(result) = done else { return Ok(Progress::Waiting) };

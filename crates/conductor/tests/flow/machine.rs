@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 /// The conductor that is up now, if one is.
 pub type Up = Arc<RwLock<Option<Conductor>>>;
 
+/// By what address the machine knows the conductor's host.
+pub const SERVER: &str = "http://192.0.2.1:6386";
+
 /// What a machine has been through.
 #[derive(Debug, Default, Clone)]
 pub struct Diary {
@@ -210,6 +213,7 @@ impl Life {
                     agent_verify_ca: None,
                     agent_status: None,
                     agent_status_message: None,
+                    arrived_at: Some(SERVER.to_owned()),
                 };
                 let delivered = match self.conductor() {
                     Some(conductor) => conductor.heartbeat(node, beat).await.is_ok(),

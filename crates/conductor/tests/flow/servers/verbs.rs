@@ -166,10 +166,14 @@ async fn what_operators_do_to_a_machine_shows_in_its_server() {
     let server = active(&site, &cloud, "n1").await;
     let (uuid, node) = (server.uuid, server.node.unwrap());
     let power = |target| conductor::PowerRequest { target, timeout_seconds: None };
-    site.conductor.power(node, power(PowerTarget::Off)).await.unwrap();
-    until(&site, uuid, |server| server.status() == "SHUTOFF").await;
-    site.conductor.power(node, power(PowerTarget::On)).await.unwrap();
-    until(&site, uuid, |server| server.status() == "ACTIVE").await;
+    for (target, status, seen) in [
+        (PowerTarget::On, "ACTIVE", PowerView::Running),
+        (PowerTarget::Off, "SHUTOFF", PowerView::Shutdown),
+        (PowerTarget::On, "ACTIVE", PowerView::Running),
+    ] {
+        site.conductor.power(node, power(target)).await.unwrap();
+        until(&site, uuid, |server| (server.status(), server.power) == (status, seen)).await;
+    }
 
     let undeploy = ProvisionRequest {
         verb: Event::Delete,
