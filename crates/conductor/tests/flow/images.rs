@@ -14,9 +14,11 @@ use serde_json::{Value, json};
 use store::{Guard, StoreError};
 use uuid::Uuid;
 
-fn storing(world: &World) -> Site {
-    let backend = Backend::directory(&world.path().join("storage")).unwrap();
-    world.start(|settings| settings.storage = Some(backend))
+/// A site that keeps images, in a directory that goes with the test.
+fn storing(world: &World) -> (Site, tempfile::TempDir) {
+    let kept = tempfile::tempdir().unwrap();
+    let backend = Backend::directory(kept.path()).unwrap();
+    (world.start(|settings| settings.storage = Some(backend)), kept)
 }
 
 /// An active image with these bytes.
@@ -62,7 +64,7 @@ fn source(node: &mut Node, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_disk_is_deployed_by_the_identity_of_its_image() {
     let world = World::new();
-    let site = storing(&world);
+    let (site, _kept) = storing(&world);
     let (uuid, machine) = world.available(&site).await;
     let wanted = image(&site, b"a disk", |_| {}).await;
     for text in [wanted.uuid.to_string(), format!("glance://{}", wanted.uuid)] {
@@ -90,7 +92,7 @@ async fn a_whole_disk_is_deployed_by_the_identity_of_its_image() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_can_not_be_had_is_said_before_anything_begins() {
     let world = World::new();
-    let site = storing(&world);
+    let (site, _kept) = storing(&world);
     let (uuid, machine) = world.available(&site).await;
     let queued = image(&site, b"", |image| image.status = Status::Queued).await.uuid.to_string();
     let off = image(&site, b"x", |image| image.status = Status::Deactivated).await.uuid.to_string();
@@ -117,7 +119,7 @@ async fn an_image_that_can_not_be_had_is_said_before_anything_begins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ramdisks_are_booted_from_images() {
     let world = World::new();
-    let site = storing(&world);
+    let (site, _kept) = storing(&world);
     let (uuid, machine) = world.available(&site).await;
     let kernel = image(&site, b"kernel", |_| {}).await;
     let ramdisk = image(&site, b"ramdisk", |_| {}).await;
@@ -131,14 +133,14 @@ async fn ramdisks_are_booted_from_images() {
     assert_eq!(reason(&site, uuid, InterfaceKind::Boot).await, None);
     site.conductor.provision(uuid, deploy()).await.unwrap();
     site.reach(uuid, &[S::Active], LIMIT).await;
-    let path = |image: &Image| world.path().join(format!("storage/images/{}", image.uuid));
+    let path = |image: &Image| site.conductor.storage().unwrap().path(&Name::image(image.uuid)).unwrap();
     assert_eq!(machine.diary().booted, Some((path(&kernel), path(&ramdisk))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kernel_and_ramdisk_come_from_the_images_properties() {
     let world = World::new();
-    let site = storing(&world);
+    let (site, _kept) = storing(&world);
     let (uuid, _machine) = world.available(&site).await;
     let kernel = image(&site, b"kernel", |_| {}).await.uuid.to_string();
     let pair = json!({"kernel_id": kernel, "ramdisk_id": kernel});
@@ -156,7 +158,12 @@ async fn kernel_and_ramdisk_come_from_the_images_properties() {
     assert_eq!(filled.instance_info["image_properties"]["kernel_id"], kernel);
     // An image of a file system whose kernel is gone can't be booted.
     let gone = Uuid::new_v4().to_string();
-    node.instance_info.insert("kernel".into(), gone.clone().into());
+    let pair = json!({"kernel_id": gone, "ramdisk_id": kernel});
+    let lost = image(&site, b"root", |image| {
+        image.properties = serde_json::from_value(pair).unwrap();
+    })
+    .await;
+    source(&mut node, &lost.uuid.to_string());
     let why = site.conductor.with_images(&node, None).await.unwrap_err();
     assert!(why.contains(&gone), "{why}");
 }
