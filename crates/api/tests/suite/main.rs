@@ -16,6 +16,7 @@ mod history;
 mod hostile;
 mod image;
 mod image_data;
+mod image_references;
 mod indicators;
 mod inspection_rules;
 mod keystone;
