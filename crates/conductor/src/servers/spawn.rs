@@ -93,7 +93,7 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
     match told.await {
         // There is no room for another deployment, or the node is held for the moment.
         Err(Trouble::Refused(RequestError::Busy(_) | RequestError::Conflict(_))) => Ok(Next::Rest(soon())),
-        Err(Trouble::Refused(refusal)) => fail(visit, node, &refusal.to_string()).await,
+        Err(Trouble::Refused(refusal)) => fail(visit, node, &sentence(&refusal.to_string())).await,
         other => other,
     }
 }
