@@ -29,7 +29,7 @@ class Server:
             file.write('[api]\nenabled_hardware_types = ["fake-hardware"]\n[netboot]\nenabled = false\n')
         self.log_path = os.path.join(self.directory, "log")
         self.log = open(self.log_path, "wb")
-        arguments = ["serve", "--config", config, "--state-dir", os.path.join(self.directory, "state"), "--listen", f"127.0.0.1:{self.port}"]
+        arguments = ["serve", "--auth", "none", "--config", config, "--state-dir", os.path.join(self.directory, "state"), "--listen", f"127.0.0.1:{self.port}"]
         self.process = subprocess.Popen([self.program, *arguments], stderr=self.log, stdin=subprocess.DEVNULL)
         try:
             self.wait_until_ready()

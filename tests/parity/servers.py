@@ -82,7 +82,7 @@ def billet(binary: Path, directory: Path) -> Iterator[Client]:
     directory.mkdir(parents=True)
     config = directory / "billet.toml"
     config.write_text(_billet_config(directory, port))
-    serve = [str(binary), "serve", "--config", str(config)]
+    serve = [str(binary), "serve", "--auth", "none", "--config", str(config)]
     with _running("billet", serve, directory, port, ready="/v1/drivers/fake-hardware") as client:
         yield client
 

@@ -78,7 +78,7 @@ class Site:
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         state = self.directory / "state"
-        command = [self.binary, "serve", "--config", self.directory / "billet.toml", "--state-dir", state]
+        command = [self.binary, "serve", "--auth", "none", "--config", self.directory / "billet.toml", "--state-dir", state]
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 [*map(str, command), "--listen", f"127.0.0.1:{self.port}"], stdout=log, stderr=log, stdin=subprocess.DEVNULL

@@ -1,16 +1,19 @@
-//! Who calls: nobody in particular (`none`), a user of an htpasswd file (`basic`), or whoever Keystone says (`keystone`).
+//! Who calls: nobody in particular (`none`), a user of an htpasswd file (`basic`), whoever Keystone says (`keystone`), or whoever the
+//! site's own identity service issued a token to (`own`).
 //!
-//! Only Keystone tells projects and roles apart, so only its callers are held to the rules of [`crate::policy`], as in Ironic; the
+//! Only the last two tell projects and roles apart, so only their callers are held to the rules of [`crate::policy`], as in Ironic; the
 //! others are operators.
 
-mod fingerprint;
+pub(crate) mod fingerprint;
 mod identity;
 mod keystone;
+mod own;
 mod password_file;
 mod token_cache;
 
-pub use identity::{Identity, ProjectName};
+pub use identity::{Domain, Identity, Project, ProjectName};
 pub use keystone::{Keystone, KeystoneError, KeystoneSettings};
+pub use own::{Own, OwnError};
 pub use password_file::{PasswordFile, PasswordFileError};
 
 use crate::error::{ApiError, Shape};
@@ -35,6 +38,8 @@ pub enum Auth {
     Basic(PasswordFile),
     /// Tokens that Keystone issues and validates.
     Keystone(Box<Keystone>),
+    /// Tokens of the site's own identity service.
+    Own(Box<Own>),
 }
 
 impl Auth {
@@ -47,15 +52,28 @@ impl Auth {
                 let identity = keystone.identify(headers).await?;
                 Ok(Caller { user: Some(identity.user_name.clone()), identity: Some(identity) })
             }
+            Auth::Own(own) => {
+                let identity = own.identify(headers).await?;
+                Ok(Caller { user: Some(identity.user_name.clone()), identity: Some(identity) })
+            }
         }
     }
 
-    /// The challenge that goes with a 401.
-    pub fn challenge(&self) -> Option<HeaderValue> {
+    /// The site's own identity service, if that is who tells callers apart.
+    pub(crate) fn own(&self) -> Option<&Own> {
+        match self {
+            Auth::Own(own) => Some(own),
+            _ => None,
+        }
+    }
+
+    /// The challenge that goes with a 401 to somebody who called this process at `base_url`.
+    pub fn challenge(&self, base_url: &str) -> Option<HeaderValue> {
         match self {
             Auth::None => None,
             Auth::Basic(_) => Some(HeaderValue::from_static("Basic realm=\"Baremetal API\"")),
             Auth::Keystone(keystone) => Some(keystone.challenge()),
+            Auth::Own(_) => Own::challenge(base_url),
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Call {
     pub body: Bytes,
     /// How links begin: `http://host:port`, or `https` where the request came so.
     pub base_url: String,
+    /// The address of this host that the request came to, as a URL.
+    pub arrived_at: Option<String>,
 }
 
 impl Call {

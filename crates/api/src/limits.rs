@@ -68,3 +68,25 @@ pub const KEYSTONE_TIME: Duration = Duration::from_secs(10);
 pub const KEYSTONE_CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Keystone's answer.
 pub const KEYSTONE_REPLY_BYTES: usize = 1 << 20;
+/// Of those who wait for their password to be checked.
+pub const PASSWORD_WAITERS: usize = 64;
+/// They wait at most so long.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(10);
+/// A password; Keystone's own limit.
+pub const PASSWORD_BYTES: usize = 4096;
+/// So many wrong passwords in a row lock a user out …
+pub const LOCKOUT_FAILURES: u32 = 10;
+/// … for this time.
+pub const LOCKOUT_TIME: Duration = Duration::from_secs(300);
+/// Names for which wrong passwords are counted at once.
+pub const LOCKOUT_NAMES: usize = 8192;
+/// A token lives so long (`[token] expiration`).
+pub const TOKEN_TIME: Duration = Duration::from_secs(3600);
+/// Another service may go on with a user's work for so long after the token expired (`[token] allow_expired_window`).
+pub const TOKEN_EXPIRED_WINDOW: Duration = Duration::from_secs(48 * 3600);
+/// Projects below one another (`max_project_tree_depth`).
+pub const PROJECT_DEPTH: usize = 5;
+/// A request for a token.
+pub const AUTH_BODY_BYTES: usize = 64 << 10;
+/// Methods of one log-in.
+pub const AUTH_METHODS: usize = 4;

@@ -35,7 +35,7 @@ pub async fn show(call: Call) -> Result<Reply, ApiError> {
     let text = &TEXTS[match auth {
         Auth::None => 0,
         Auth::Basic(_) => 1,
-        Auth::Keystone(_) => 2,
+        Auth::Keystone(_) | Auth::Own(_) => 2,
     }];
     let text = text.get_or_init(|| {
         let document = document(&schemes);
@@ -49,7 +49,7 @@ fn security_schemes(auth: &Auth) -> Vec<(&'static str, Value)> {
     match auth {
         Auth::None => Vec::new(),
         Auth::Basic(_) => vec![("basic", json!({"type": "http", "scheme": "basic"}))],
-        Auth::Keystone(_) => {
+        Auth::Keystone(_) | Auth::Own(_) => {
             vec![("keystone", json!({"type": "apiKey", "in": "header", "name": "X-Auth-Token"}))]
         }
     }

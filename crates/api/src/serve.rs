@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
 use crate::route::{Audience, Found, Route, Verb};
-use crate::{ApiState, OverTls};
+use crate::{ApiState, ArrivedAt, OverTls};
 use crate::{baremetal, body, cloud, versions};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -38,6 +38,8 @@ pub fn router(state: Arc<ApiState>, audience: Audience) -> Router {
 #[derive(Default)]
 struct Progress {
     version: Option<Microversion>,
+    /// How links begin, once somebody was refused.
+    base_url: String,
 }
 
 async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> Response {
@@ -54,7 +56,7 @@ async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> R
     let outcome = serve(&state, audience, request, &mut progress).await;
     let mut response = match outcome {
         Ok((route, reply)) => succeed(route, reply),
-        Err(error) => fail(&state, &error),
+        Err(error) => fail(&state, &error, &progress.base_url),
     };
     let headers = response.headers_mut();
     versions::describe(headers, progress.version);
@@ -106,8 +108,12 @@ async fn serve(
         Ok(version) => version,
         Err(error) => return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, error.to_string())),
     };
-    let caller =
-        if route.public { Caller::default() } else { state.settings.auth.identify(&parts.headers).await? };
+    let caller = if route.public {
+        Caller::default()
+    } else {
+        let identified = state.settings.auth.identify(&parts.headers).await;
+        identified.inspect_err(|_| progress.base_url = base_url(state, &parts))?
+    };
     if !version.has(route.since) {
         return Err(ApiError::new(
             route.below,
@@ -140,6 +146,7 @@ async fn serve(
         query,
         body: Bytes::new(),
         base_url: base_url(state, &parts) + mount,
+        arrived_at: arrived_at(&parts),
     };
     call.authorize(route).await?;
     call.body = body::read(body, &parts.headers, route.body_limit).await?;
@@ -205,8 +212,17 @@ pub(crate) fn base_url(state: &ApiState, request: &Parts) -> String {
             !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
         })
         .unwrap_or("localhost");
-    let scheme = if request.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
-    format!("{scheme}://{host}")
+    format!("{}://{host}", scheme(request))
+}
+
+fn scheme(request: &Parts) -> &'static str {
+    if request.extensions.get::<OverTls>().is_some() { "https" } else { "http" }
+}
+
+/// The address of this host that a request came to, as a URL; none where whoever listens did not say.
+fn arrived_at(request: &Parts) -> Option<String> {
+    let ArrivedAt(address) = request.extensions.get()?;
+    Some(format!("{}://{address}", scheme(request)))
 }
 
 fn succeed(route: &Route, reply: Reply) -> Response {
@@ -227,7 +243,7 @@ fn succeed(route: &Route, reply: Reply) -> Response {
     response
 }
 
-fn fail(state: &ApiState, error: &ApiError) -> Response {
+fn fail(state: &ApiState, error: &ApiError, base_url: &str) -> Response {
     let mut response = Response::new(Body::from(error.body().to_string()));
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
@@ -236,7 +252,7 @@ fn fail(state: &ApiState, error: &ApiError) -> Response {
         headers.insert(header::ALLOW, allow);
     }
     if error.status == StatusCode::UNAUTHORIZED
-        && let Some(challenge) = state.settings.auth.challenge()
+        && let Some(challenge) = state.settings.auth.challenge(base_url)
     {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }

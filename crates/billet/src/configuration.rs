@@ -18,6 +18,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
+    /// Users of the site's own identity service; the services of the cloud are served with this one.
+    Own,
     /// Everybody who can reach it; hence on a loopback address only.
     None,
     /// Users of an htpasswd file.
@@ -70,7 +72,7 @@ pub struct Api {
     pub enabled_interfaces: BTreeMap<InterfaceKind, Vec<String>>,
     /// For each interface kind what nodes get that choose none; Ironic's `default_…_interface`.
     pub default_interfaces: BTreeMap<InterfaceKind, String>,
-    /// With Keystone: projects whose admins are operators of every node, beside those with system scope. By id, by name in the default
+    /// With tokens: projects whose admins are operators of every node, beside those with system scope. By id, by name in the default
     /// domain, or as `domain/name`.
     pub operator_projects: Option<Vec<ProjectName>>,
     /// With Keystone: the project of the cloud's own services, if their role `service` is to reach every node.
@@ -122,6 +124,11 @@ impl Api {
     /// The project whose admins are operators where nothing else is said: the one that Keystone's own set-up makes for them.
     const OPERATOR_PROJECT: &str = "admin";
 
+    /// The projects whose admins are operators.
+    pub fn operator_projects(&self) -> Vec<ProjectName> {
+        self.operator_projects.clone().unwrap_or_else(|| vec![ProjectName::new(Self::OPERATOR_PROJECT)])
+    }
+
     /// A Keystone as the file describes it.
     pub fn keystone(&self, section: Option<&Keystone>) -> Result<api::auth::Keystone> {
         let Some(section) = section else {
@@ -145,10 +152,7 @@ impl Api {
             project_domain: section.project_domain.clone().unwrap_or_else(default),
             ca_file: section.ca_file.clone(),
             token_cache: Duration::from_secs(section.token_cache_seconds.unwrap_or(60)),
-            operator_projects: self
-                .operator_projects
-                .clone()
-                .unwrap_or_else(|| vec![ProjectName::new(Self::OPERATOR_PROJECT)]),
+            operator_projects: self.operator_projects(),
             service_project: self.service_project.clone(),
         };
         Ok(api::auth::Keystone::new(settings)?)

@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, stop) = (arriving(&router, &stream), stop.clone());
                 match tls.clone() {
                     Some(tls) => connections.spawn(serve_over_tls(tls, stream, peer, router, stop)),
                     None => connections.spawn(serve_connection(stream, peer, router, stop)),
@@ -54,6 +54,17 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Handlers are told which of this host's addresses was called: it is the one by which the caller reaches us.
+fn arriving(router: &Router, stream: &TcpStream) -> Router {
+    match stream.local_addr() {
+        Ok(address) => {
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            router.clone().layer(Extension(api::ArrivedAt(address)))
+        }
+        Err(_) => router.clone(),
+    }
 }
 
 /// Whoever does not end the handshake in time loses the connection too.

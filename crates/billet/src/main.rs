@@ -1,5 +1,6 @@
 //! `billet`: the bare-metal cloud in one binary.
 
+mod bootstrap;
 mod configuration;
 mod listener;
 mod ramdisk_command;

@@ -3,16 +3,17 @@
 //! Two listeners, by who may be trusted with what: the operators' API (loopback unless told otherwise), and one for machines on the
 //! boot network, which serves boot files, lookup and heartbeat and nothing else.
 
+use crate::bootstrap::{Reach, bootstrap};
 use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::listener;
 use crate::tls;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
-use api::auth::PasswordFile;
+use api::auth::{PasswordFile, ProjectName};
 use bmc::Registry;
 use conductor::{Conductor, NodeBootSource, StoredLeases};
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +43,7 @@ pub struct Arguments {
     /// Address and port of the API [default: 127.0.0.1:6385].
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// Who may use the API [default: none].
+    /// Who may use the API [default: own].
     #[arg(long, value_enum)]
     auth: Option<Auth>,
 }
@@ -75,10 +76,10 @@ fn log_to_stderr() {
 
 async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()> {
     let listen = arguments.listen.or(file.api.listen).unwrap_or((Ipv4Addr::LOCALHOST, API_PORT).into());
-    let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::None);
+    let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::Own);
     if auth == Auth::None && !listen.ip().is_loopback() && !file.api.open_to_the_network {
         bail!(
-            "{listen} can be reached by others and there is no authentication: use --auth basic or --auth keystone, listen on \
+            "{listen} can be reached by others and there is no authentication: use --auth own, basic or keystone, listen on \
              127.0.0.1, or set api.open_to_the_network = true in the configuration"
         );
     }
@@ -86,7 +87,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     if tls.is_none() && file.netboot.https_port.is_some() {
         bail!("netboot.https_port needs api.tls_certificate and api.tls_key");
     }
-    let api_settings = api_settings(auth, &file)?;
+    let mut api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let settings = file.conductor_settings(hostname, &state_dir)?;
@@ -96,8 +97,22 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let end = end_signals()?;
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
     let listener = bind(listen).await?;
+    let listen = listener.local_addr().unwrap_or(listen);
     let store = Store::open(&state_dir).await.context("state directory")?;
     store.release_all().await.context("state directory")?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if auth == Auth::Own {
+        if tls.is_none() && !listen.ip().is_loopback() {
+            tracing::warn!(
+                "passwords and tokens travel over plain HTTP to {listen}: set api.tls_certificate and api.tls_key, or put TLS in front"
+            );
+        }
+        let certificate = file.api.tls_certificate.clone();
+        let reach = Reach { base_url: format!("{scheme}://{}", from_here(listen)), certificate };
+        bootstrap(&store, &state_dir, &reach).await.context("state directory")?;
+        api_settings.auth = own(&file, &store, &state_dir)?;
+        api_settings.cloud = true;
+    }
     let conductor =
         Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
     let stop = CancellationToken::new();
@@ -114,7 +129,6 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         let (conductor, stop) = (conductor.clone(), stop.clone());
         tasks.spawn(async move { conductor.run(stop).await });
     }
-    let scheme = if tls.is_some() { "https" } else { "http" };
     tasks.spawn(listener::serve(listener, tls, api::operator_router(state.clone()), stop.clone()));
     tasks.spawn(greet_keystone(state, stop.clone()));
 
@@ -143,7 +157,8 @@ fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
     let section = &file.api;
     let auth = match (auth, &section.htpasswd) {
         (Auth::Keystone, _) => api::auth::Auth::Keystone(Box::new(section.keystone(file.keystone.as_ref())?)),
-        (Auth::None, _) => api::auth::Auth::None,
+        // Its own has yet to find its key and its users, in the state directory.
+        (Auth::None | Auth::Own, _) => api::auth::Auth::None,
         (Auth::Basic, Some(path)) => api::auth::Auth::Basic(PasswordFile::open(path)?),
         (Auth::Basic, None) => {
             bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
@@ -154,6 +169,22 @@ fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
         settings.project_admin_can_manage_own_nodes = may;
     }
     Ok(settings)
+}
+
+/// The site's own identity service.
+fn own(file: &File, store: &Store, state_dir: &Path) -> Result<api::auth::Auth> {
+    let service = file.api.service_project.clone().unwrap_or_else(|| ProjectName::new("service"));
+    let own = api::auth::Own::open(store.clone(), state_dir, file.api.operator_projects(), Some(service))?;
+    Ok(api::auth::Auth::Own(Box::new(own)))
+}
+
+/// The address by which this host reaches its own listener.
+fn from_here(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => (Ipv4Addr::LOCALHOST, listen.port()).into(),
+        IpAddr::V6(address) if address.is_unspecified() => (Ipv6Addr::LOCALHOST, listen.port()).into(),
+        _ => listen,
+    }
 }
 
 /// Logs in at Keystone once, so that the operator reads at the start what would otherwise be the first user's 503. Keystone may come up
@@ -226,6 +257,8 @@ async fn start_machine_side(
     };
     let ramdisks = api::ramdisk_router(state.clone());
     // Where tokens travel over TLS, they don't also travel without.
+    let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
+    store.put_own_addresses(&own.collect::<Vec<_>>()).await.context("the network service")?;
     let router = if over_tls.is_some() { servers.router() } else { servers.router().merge(ramdisks.clone()) };
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {

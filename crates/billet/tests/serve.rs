@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[path = "serve/first_start.rs"]
+mod first_start;
 #[path = "serve/tls.rs"]
 mod tls;
 
@@ -35,10 +37,15 @@ struct Server {
 impl Server {
     /// Starts on a free port and waits until it says that it is ready.
     fn start(config: &Path, state_dir: &Path) -> Self {
+        Self::start_with("none", config, state_dir)
+    }
+
+    /// The same with another way of telling callers apart.
+    fn start_with(auth: &str, config: &Path, state_dir: &Path) -> Self {
         // Freed again at once; the server takes it before anybody else is likely to.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut process = billet()
-            .args(["serve", "--listen", &address.to_string()])
+            .args(["serve", "--auth", auth, "--listen", &address.to_string()])
             .arg("--config")
             .arg(config)
             .arg("--state-dir")
@@ -179,9 +186,9 @@ fn what_it_cannot_use_it_names_in_one_line() {
     ]);
     assert!(said.contains("file/state"), "{said}");
 
-    let said =
-        refusal(&["serve", "--config", config, "--listen", "0.0.0.0:0", "--state-dir", &path("state")]);
-    assert!(said.contains("--auth basic"), "{said}");
+    let open = ["serve", "--config", config, "--auth", "none", "--listen", "0.0.0.0:0"];
+    let said = refusal(&[&open[..], &["--state-dir", &path("state")]].concat());
+    assert!(said.contains("--auth own"), "{said}");
     let said = refusal(&["serve", "--config", config, "--auth", "basic", "--listen", "127.0.0.1:0"]);
     assert!(said.contains("htpasswd"), "{said}");
 }
@@ -216,7 +223,7 @@ fn a_full_disk_is_named_and_survived() {
     std::fs::create_dir(&state).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let script = "mount -t tmpfs -o size=2m none \"$1\" && mkdir \"$1/billet\" && head -c 400000 /dev/zero > \"$1/filler\" && \
-                  exec \"$2\" serve --config \"$3\" --listen \"$4\" --state-dir \"$1/billet\"";
+                  exec \"$2\" serve --auth none --config \"$3\" --listen \"$4\" --state-dir \"$1/billet\"";
     let mut process = Command::new("unshare")
         .args(["--mount", "sh", "-c", script, "sh"])
         .arg(&state)

@@ -1,6 +1,8 @@
 //! What the agent is told of the image (`conductor.md` §5), and what must be known of it before a deployment starts.
 
+use crate::glance;
 use crate::hardware;
+use crate::partition_image;
 use model::Secret;
 use model::agent::ImageInfo;
 use model::node::Node;
@@ -18,13 +20,7 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     })?;
     if !(source.starts_with("http://") || source.starts_with("https://")) {
         return Err(format!(
-            "image_source \"{source}\" of node {uuid} is not an http:// or https:// URL; this version of Billet takes no others"
-        ));
-    }
-    if text("kernel").is_some() || text("ramdisk").is_some() {
-        return Err(format!(
-            "node {uuid} has instance_info.kernel or instance_info.ramdisk, so its image is a partition image; \
-             this version of Billet writes whole-disk images only"
+            "image_source \"{source}\" of node {uuid} is neither an image of the image service nor an http:// or https:// URL"
         ));
     }
     let (checksum, algorithm, value) =
@@ -44,8 +40,8 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     {
         extra.insert("root_device".into(), hints.clone());
     }
-    Ok(ImageInfo {
-        id: source.rsplit('/').next().unwrap_or(&source).to_owned(),
+    let mut info = ImageInfo {
+        id: image_id(&source),
         urls: vec![source],
         disk_format: text("image_disk_format"),
         container_format: text("image_container_format"),
@@ -60,46 +56,85 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
         deploy_boot_mode: Some(if uefi { "uefi" } else { "bios" }.to_owned()),
         extra,
         ..ImageInfo::default()
-    })
+    };
+    if partition_image::is_one(node) {
+        partition_image::complete(node, uefi, &mut info)?;
+    }
+    Ok(info)
 }
 
-/// Kernel and ramdisk of an instance that is a ramdisk. The error is the reason that `validate` shows.
+/// What an image is called where only its URL is known: the path's last part.
+fn image_id(source: &str) -> String {
+    let path = source.split(['?', '#']).next().unwrap_or(source);
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// Kernel and ramdisk of an instance that is booted over the network. The error is the reason that `validate` shows.
 ///
-/// They are tenants' to name, hence URLs only: a path would be a file of the conductor's host.
-pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
+/// They are tenants' to name, hence images and URLs only: a path would be a file of the conductor's host.
+pub fn kernel_and_ramdisk(node: &Node) -> Result<(&str, &str), String> {
     let named =
         |key: &str| node.instance_info.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     for key in ["kernel", "ramdisk"] {
         if let Some(place) = named(key)
-            && !(place.starts_with("http://") || place.starts_with("https://"))
+            && !(place.starts_with("http://")
+                || place.starts_with("https://")
+                || glance::reference(place).is_some())
         {
             return Err(format!(
-                "instance_info.{key} \"{place}\" of node {} is not an http:// or https:// URL",
+                "instance_info.{key} \"{place}\" of node {} is neither an image nor an http:// or https:// URL",
                 node.uuid
             ));
         }
     }
-    if named("ramdisk_kernel_arguments").is_some_and(|text| text.chars().any(char::is_control)) {
-        return Err(format!("instance_info.ramdisk_kernel_arguments of node {} must be one line", node.uuid));
+    for key in ["ramdisk_kernel_arguments", "kernel_append_params"] {
+        if named(key).is_some_and(|text| text.chars().any(char::is_control)) {
+            return Err(format!("instance_info.{key} of node {} must be one line", node.uuid));
+        }
     }
     match (named("kernel"), named("ramdisk")) {
         (Some(kernel), Some(ramdisk)) => Ok((kernel, ramdisk)),
-        _ if named("boot_iso").is_some() => Err(format!(
+        _ => Err(missing(node, &["ramdisk", "kernel"], "")),
+    }
+}
+
+/// Kernel and ramdisk of an instance that consists of them.
+pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
+    let named =
+        |key: &str| node.instance_info.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if named("boot_iso") && !(named("kernel") && named("ramdisk")) {
+        return Err(format!(
             "node {} has instance_info.boot_iso, which can't be booted over the network; set kernel and ramdisk in its place",
             node.uuid
-        )),
-        (kernel, ramdisk) => {
-            let missing: Vec<_> = [("ramdisk", ramdisk), ("kernel", kernel)]
-                .into_iter()
-                .filter(|(_, value)| value.is_none())
-                .map(|(key, _)| format!("'{key}'"))
-                .collect();
-            Err(format!(
-                "Cannot validate image information for node {} because one or more parameters are missing from its \
-                 instance_info and insufficient information is present to boot from a remote volume. Missing are: [{}]",
-                node.uuid,
-                missing.join(", ")
-            ))
-        }
+        ));
     }
+    if !(named("kernel") && named("ramdisk")) {
+        let volume = " and insufficient information is present to boot from a remote volume";
+        return Err(missing(node, &["ramdisk", "kernel"], volume));
+    }
+    kernel_and_ramdisk(node)
+}
+
+/// What a classic driver of 2017 misses before an instance is assigned: its walk-through shows this text.
+pub fn classic_reason(node: &Node) -> Option<String> {
+    let is_named =
+        node.instance_info.get("image_source").and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+    (!is_named).then(|| missing(node, &["ramdisk", "kernel", "image_source"], ""))
+}
+
+/// Ironic's sentence on what `instance_info` lacks of these keys; `also` is what its later releases added.
+fn missing(node: &Node, keys: &[&str], also: &str) -> String {
+    let lacking: Vec<_> = keys
+        .iter()
+        .filter(|key| {
+            node.instance_info.get(**key).and_then(Value::as_str).is_none_or(|text| text.is_empty())
+        })
+        .map(|key| format!("'{key}'"))
+        .collect();
+    format!(
+        "Cannot validate image information for node {} because one or more parameters are missing from its instance_info{also}. \
+         Missing are: [{}]",
+        node.uuid,
+        lacking.join(", ")
+    )
 }

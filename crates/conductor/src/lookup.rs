@@ -88,6 +88,7 @@ impl Conductor {
                     event.name = "first heartbeat".into();
                 }
                 agent.url = Some(request.callback_url.clone());
+                agent.server = request.arrived_at.or(agent.server.take());
                 agent.version = request.agent_version.or(agent.version.take());
                 agent.verify_ca = request.agent_verify_ca.or(agent.verify_ca.take());
                 agent.status = request.agent_status;
@@ -198,6 +199,7 @@ mod tests {
             agent_verify_ca: None,
             agent_status: None,
             agent_status_message: None,
+            arrived_at: None,
         }
     }
 

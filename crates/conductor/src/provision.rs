@@ -3,9 +3,11 @@
 use crate::Conductor;
 use crate::config_drive;
 use crate::fail;
+use crate::glance;
 use crate::hardware;
 use crate::history;
 use crate::image;
+use crate::partition_image;
 use crate::request::{PowerRequest, ProvisionRequest, RequestError};
 use crate::rescue_password;
 use crate::runner;
@@ -50,7 +52,14 @@ impl Conductor {
         if starts_deployment(request.verb) {
             hardware::detect_deploy_interface(&mut node);
         }
-        self.check(&node, request)?;
+        if starts_deployment(request.verb) {
+            let wrong = |reason: String| not_deployable(&node, &reason);
+            self.check_ramdisk_images(&node).await.map_err(wrong)?;
+            let resolved = self.with_images(&node, None).await.map_err(wrong)?;
+            self.check(&resolved, request)?;
+        } else {
+            self.check(&node, request)?;
+        }
         if starts_deployment(request.verb) {
             self.check_steps(&node, request).await?;
         }
@@ -255,7 +264,10 @@ impl Conductor {
             "fake" => Ok(()),
             "ramdisk" => image::ramdisk_instance(node).map(|_| ()),
             "direct" => {
-                image::info(node, self.settings().uefi_by_default)?;
+                // What the image service says of an image was looked at before the node was locked.
+                if !glance::deploys_image(node) {
+                    image::info(node, self.settings().uefi_by_default)?;
+                }
                 crate::validation::boot_files(self.settings(), node)
             }
             other => Err(format!(
@@ -407,9 +419,9 @@ fn apply(
 
 /// What a deployment notes of its image and of its tenant when it begins.
 fn start_deployment(node: &mut Node, request: &ProvisionRequest, uefi: bool) {
-    let named = |key: &str| node.instance_info.contains_key(key);
-    if named("image_source") {
-        let is_whole = !named("kernel") && !named("ramdisk");
+    partition_image::forget_boot(node);
+    if node.instance_info.contains_key("image_source") {
+        let is_whole = !partition_image::is_one(node);
         let kind = if is_whole { "whole-disk" } else { "partition" };
         node.instance_info.insert("image_type".into(), kind.into());
         node.driver_internal_info.insert("is_whole_disk_image".into(), is_whole.into());

@@ -114,6 +114,8 @@ pub struct HeartbeatRequest {
     pub agent_status: Option<String>,
     /// Beside the status.
     pub agent_status_message: Option<String>,
+    /// The address of this host that it was sent to, as a URL: `http://192.0.2.1:6386`.
+    pub arrived_at: Option<String>,
 }
 
 /// A refusal, by the status that the API gives it. Texts follow the contract and then help.

@@ -2,6 +2,7 @@
 
 use crate::fake::Delays;
 use crate::inspection;
+use images::Backend;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +61,10 @@ pub struct Settings {
     pub fake: Delays,
     /// What is made of what an inspection finds.
     pub inspection: inspection::Settings,
+    /// Where the bytes of images and objects are kept; none: this site keeps none.
+    pub storage: Option<Backend>,
+    /// How machines reach their listener on this host (`http://192.0.2.1:6386`), where that is not the address that their agents call.
+    pub machines_url: Option<String>,
 }
 
 impl Settings {
@@ -91,6 +96,8 @@ impl Settings {
             longest_wait_step: Duration::from_secs(30),
             fake: Delays::default(),
             inspection: inspection::Settings::default(),
+            storage: None,
+            machines_url: None,
         }
     }
 }

@@ -17,11 +17,6 @@ impl Name {
         Self(format!("images/{image}"))
     }
 
-    /// The bytes of an image that wait for their import.
-    pub fn staged_image(image: Uuid) -> Self {
-        Self(format!("staging/{image}"))
-    }
-
     /// Takes a namespace and a key, each of letters, digits, `-`, `_` and `.`, none beginning with a dot.
     pub fn new(namespace: &str, key: &str) -> Result<Self> {
         let plain = |part: &str| {

@@ -193,6 +193,7 @@ impl IpmiSim {
             match reaction {
                 Reaction::Silence(reason) => tracing::debug!(%peer, %reason, "no answer"),
                 Reaction::Reply(reply) => self.send(&socket, peer, reply),
+                Reaction::Handle(_) if lock(&self.shared.faults).hangs_in_session => {}
                 Reaction::Handle(pending) => self.handle(&socket, peer, pending),
             }
         }

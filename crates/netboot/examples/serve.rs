@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let node = uuid::Uuid::from_u128(number as u128 + 1);
         machines.insert(
             mac.parse()?,
-            Machine { node, hostname: Some(format!("node-{number}")), lease: None, boot },
+            Machine { node, hostname: Some(format!("node-{number}")), lease: netboot::Lease::Pool, boot },
         );
     }
     let source = Arc::new(Given { started: Instant::now(), machines });

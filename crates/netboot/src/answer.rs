@@ -3,21 +3,94 @@
 use std::net::Ipv4Addr;
 
 use wire::Mac;
-use wire::dhcp::{Arch, BootFile, Kind, Reply, ReplyKind, Request, VendorClass};
+use wire::dhcp::{Arch, BootFile, Kind, Reply, ReplyKind, Request, Route, VendorClass};
 
-use crate::{Boot, Client, Machine, Network, Programs};
+use crate::{Boot, Client, FixedLease, Lease, Machine, Network, Programs};
 
 /// The place that a machine asks from, and what it is served with there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Here<'a> {
     /// Our address.
     pub(crate) server: Ipv4Addr,
-    /// The network that the machine is in.
-    pub(crate) network: &'a Network,
+    /// The machine's address there, and what belongs to it.
+    pub(crate) terms: &'a Terms,
     pub(crate) lease_seconds: u32,
     /// Where our HTTP server is reached from there, without a final slash.
     pub(crate) base_url: &'a str,
     pub(crate) programs: &'a Programs,
+}
+
+/// An address with what is handed out with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) address: Ipv4Addr,
+    mask: Ipv4Addr,
+    routers: Vec<Ipv4Addr>,
+    routes: Vec<Route>,
+    dns: Vec<Ipv4Addr>,
+    domain: Option<String>,
+    mtu: Option<u16>,
+    others: Vec<(u8, Vec<u8>)>,
+}
+
+impl Terms {
+    /// An address of a network's own pool.
+    pub(crate) fn pool(network: &Network, address: Ipv4Addr) -> Self {
+        Self {
+            address,
+            mask: network.net.netmask(),
+            routers: network.routers.clone(),
+            routes: Vec::new(),
+            dns: network.dns.clone(),
+            domain: network.domain.clone(),
+            mtu: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// An address decided elsewhere.
+    pub(crate) fn fixed(lease: &FixedLease) -> Self {
+        Self {
+            address: lease.address,
+            mask: lease.net.netmask(),
+            routers: lease.routers.clone(),
+            routes: lease.routes.clone(),
+            dns: lease.dns.clone(),
+            domain: lease.domain.clone(),
+            mtu: lease.mtu,
+            others: lease.others.clone(),
+        }
+    }
+}
+
+/// The address that is decided elsewhere, if the program that asks is to get it; `None`: one of the pool. Else why it gets no answer.
+///
+/// `network`: what is served where it asks; `relay`: the relay that it asks through.
+pub(crate) fn fixed<'a>(
+    lease: &'a Lease,
+    client: Client,
+    network: Option<&Network>,
+    relay: Option<Ipv4Addr>,
+) -> Result<Option<&'a FixedLease>, String> {
+    let is_system = client == Client::System;
+    match lease {
+        Lease::Pool => Ok(None),
+        Lease::Silence if is_system => {
+            Err("its port has no address that DHCP may hand out; the config drive tells its system".into())
+        }
+        Lease::Silence => Ok(None),
+        Lease::Fixed(fixed) => match relay {
+            // A wire may carry several subnets, and only the port says which is the machine's. A relay says it too.
+            None if is_system => Ok(Some(fixed)),
+            Some(relay) if is_system && !fixed.net.contains(&relay) => Err(format!(
+                "its port has {} of {}, and it asks through the relay {relay} of another network",
+                fixed.address, fixed.net
+            )),
+            Some(relay) if fixed.net.contains(&relay) => Ok(Some(fixed)),
+            // Firmware must reach us, so it needs an address of the network that we are in.
+            _ => Ok(network.filter(|network| network.net.contains(&fixed.address)).map(|_| &**fixed)),
+        },
+    }
 }
 
 /// What is to be done about a message.
@@ -51,8 +124,10 @@ pub(crate) fn client(request: &Request) -> Client {
     }
 }
 
-/// The answer to a known machine whose address here is `address`.
-pub(crate) fn answer(request: &Request, machine: &Machine, address: Ipv4Addr, here: Here<'_>) -> Answer {
+/// The answer to a known machine.
+pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> Answer {
+    let terms = here.terms;
+    let address = terms.address;
     let kind = match request.kind {
         Kind::Discover => ReplyKind::Offer,
         Kind::Inform => ReplyKind::Ack,
@@ -90,15 +165,13 @@ pub(crate) fn answer(request: &Request, machine: &Machine, address: Ipv4Addr, he
         reply.address = address;
         reply.lease_seconds = Some(here.lease_seconds);
     }
-    let own = |mine: &[Ipv4Addr], hinted: Option<&Vec<Ipv4Addr>>| match hinted {
-        Some(hinted) if !hinted.is_empty() => hinted.clone(),
-        _ => mine.to_vec(),
-    };
-    let hint = machine.lease.as_ref().filter(|hint| hint.address == address);
-    reply.mask = Some(here.network.net.netmask());
-    reply.routers = own(&here.network.routers, hint.map(|h| &h.routers));
-    reply.dns = own(&here.network.dns, hint.map(|h| &h.dns));
-    reply.domain.clone_from(&here.network.domain);
+    reply.mask = Some(terms.mask);
+    reply.routers.clone_from(&terms.routers);
+    reply.routes.clone_from(&terms.routes);
+    reply.mtu = terms.mtu;
+    reply.dns.clone_from(&terms.dns);
+    reply.domain.clone_from(&terms.domain);
+    reply.others.clone_from(&terms.others);
     reply.hostname = machine.hostname.clone().filter(|name| is_hostname(name));
     reply.boot = boot;
     reply.no_proxy_dhcp = request.ipxe.is_some();
@@ -137,7 +210,7 @@ fn is_hostname(name: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Artifact, LeaseHint, ProgramNames};
+    use crate::{Artifact, ProgramNames};
     use uuid::Uuid;
     use wire::dhcp::Ipxe;
 
@@ -154,7 +227,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn machine(boot: Boot) -> Machine {
-        Machine { node: Uuid::nil(), hostname: Some("node-1".into()), lease: None, boot }
+        Machine { node: Uuid::nil(), hostname: Some("node-1".into()), lease: Lease::Pool, boot }
     }
 
     pub(crate) fn ramdisk() -> Boot {
@@ -166,15 +239,38 @@ pub(crate) mod tests {
     }
 
     fn ask(request: &Request, machine: &Machine) -> Answer {
-        let network = Network::upper_half("10.77.0.1/24".parse().unwrap()).unwrap();
+        let network = network();
+        let terms = match fixed(&machine.lease, client(request), Some(&network), None).unwrap() {
+            Some(lease) => Terms::fixed(lease),
+            None => Terms::pool(&network, ADDRESS),
+        };
         let here = Here {
             server: SERVER,
-            network: &network,
+            terms: &terms,
             lease_seconds: 3600,
             base_url: "http://10.77.0.1:6385",
             programs: &programs(),
         };
-        answer(request, machine, ADDRESS, here)
+        answer(request, machine, here)
+    }
+
+    fn network() -> Network {
+        Network::upper_half("10.77.0.1/24".parse().unwrap()).unwrap()
+    }
+
+    /// A port's address, and what its subnet says.
+    fn lease(address: [u8; 4], net: &str) -> FixedLease {
+        let router = Ipv4Addr::new(10, 77, 0, 254);
+        FixedLease {
+            address: address.into(),
+            net: net.parse().unwrap(),
+            routers: vec![router],
+            routes: vec![Route { network: Ipv4Addr::UNSPECIFIED, prefix: 0, router }],
+            dns: vec![[10, 77, 0, 53].into()],
+            domain: Some("rack.example".into()),
+            mtu: Some(9000),
+            others: vec![(42, vec![10, 77, 0, 5])],
+        }
     }
 
     fn reply(request: &Request, machine: &Machine) -> Reply {
@@ -251,13 +347,53 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_hint_brings_its_own_routers_and_bad_names_are_left_out() {
+    fn a_ports_address_brings_all_that_its_subnet_says() {
         let mut machine = machine(Boot::LocalDisk);
-        let router = Ipv4Addr::new(10, 77, 0, 254);
-        machine.lease = Some(LeaseHint { address: ADDRESS, routers: vec![router], dns: vec![] });
         machine.hostname = Some("not a name".into());
+        let of_port = lease([10, 77, 0, 20], "10.77.0.0/23");
+        machine.lease = Lease::Fixed(Box::new(of_port.clone()));
         let offer = reply(&Request::new(Kind::Discover, MAC, 7), &machine);
-        assert_eq!(offer.routers, [router]);
-        assert_eq!(offer.hostname, None);
+        assert_eq!((offer.address, offer.mask), (of_port.address, Some([255, 255, 254, 0].into())));
+        assert_eq!((&offer.routers, &offer.routes), (&of_port.routers, &of_port.routes));
+        assert_eq!((&offer.dns, &offer.domain, offer.mtu), (&of_port.dns, &of_port.domain, Some(9000)));
+        assert_eq!((offer.hostname, offer.others), (None, of_port.others));
+        let mut request = Request::new(Kind::Request, MAC, 7);
+        request.requested = Some(ADDRESS);
+        assert_eq!(
+            reply(&request, &machine).kind,
+            ReplyKind::Nak,
+            "the pool's address is over with the ramdisk"
+        );
+        request.requested = Some(of_port.address);
+        assert_eq!(reply(&request, &machine).kind, ReplyKind::Ack);
+    }
+
+    #[test]
+    fn firmware_gets_an_address_from_which_it_reaches_us() {
+        let (system, rom) = (Client::System, Client::Pxe(Arch::Bios));
+        let network = network();
+        let given = |lease: &Lease, client, relay: Option<[u8; 4]>| {
+            let given = fixed(lease, client, Some(&network), relay.map(Into::into));
+            given.map(|lease| lease.map(|lease| lease.address.octets()[3])).map_err(|_| ())
+        };
+        let inside = Lease::Fixed(Box::new(lease([10, 77, 0, 20], "10.77.0.0/24")));
+        let outside = Lease::Fixed(Box::new(lease([192, 0, 2, 21], "192.0.2.0/24")));
+        assert_eq!(given(&inside, system, None), Ok(Some(20)));
+        assert_eq!(given(&inside, rom, None), Ok(Some(20)));
+        assert_eq!(given(&outside, system, None), Ok(Some(21)), "a second subnet on the same wire");
+        assert_eq!(given(&outside, rom, None), Ok(None));
+        assert_eq!(given(&outside, system, Some([192, 0, 2, 1])), Ok(Some(21)));
+        assert_eq!(given(&outside, rom, Some([192, 0, 2, 1])), Ok(Some(21)));
+        assert_eq!(given(&inside, system, Some([192, 0, 2, 1])), Err(()), "plugged in elsewhere");
+        assert_eq!(given(&Lease::Silence, system, None), Err(()));
+        assert_eq!(given(&Lease::Silence, rom, None), Ok(None));
+        assert_eq!(given(&Lease::Pool, system, None), Ok(None));
+    }
+
+    #[test]
+    fn a_bad_host_name_is_left_out() {
+        let mut machine = machine(Boot::LocalDisk);
+        machine.hostname = Some("not a name".into());
+        assert_eq!(reply(&Request::new(Kind::Discover, MAC, 7), &machine).hostname, None);
     }
 }

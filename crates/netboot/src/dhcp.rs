@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::dhcp::{BootFile, MAX_PACKET_BYTES, Reply, ReplyKind, Request, SERVER_PORT};
 
-use crate::answer::{Answer, Here, answer, client};
+use crate::answer::{Answer, Here, Terms, answer, client, fixed};
 use crate::directory::unpoisoned;
 use crate::flood::Gate;
 use crate::server::Shared;
@@ -117,33 +117,22 @@ impl Desk {
                 return;
             }
         };
-        let at = if request.giaddr.is_unspecified() { self.segment.address } else { request.giaddr };
-        let Some(network) = self.shared.directory.network(at) else {
-            let reason =
-                format!("the relay {at} is in no configured network; configure the network behind it");
-            self.saw(request, &machine, Seen::Unanswered { reason });
-            return;
-        };
-        let granted = self.shared.directory.grant(network, mac, machine.lease.as_ref(), Instant::now());
-        let grant = match granted {
-            Ok(grant) => grant,
-            Err(error) => {
-                self.saw(request, &machine, Seen::Unanswered { reason: format!("no address: {error}") });
+        let terms = match self.terms(request, &machine).await {
+            Ok(terms) => terms,
+            Err(reason) => {
+                self.saw(request, &machine, Seen::Unanswered { reason });
                 return;
             }
         };
-        if grant.is_new {
-            self.shared.keep(mac, grant.address).await;
-        }
         let here = Here {
             server: self.segment.address,
-            network,
+            terms: &terms,
             lease_seconds: self.shared.lease_seconds,
             base_url: &self.base_url,
             programs: &self.shared.programs,
         };
-        match answer(request, &machine, grant.address, here) {
-            Answer::Send(reply) => self.send(request, &machine, grant.address, &reply, socket).await,
+        match answer(request, &machine, here) {
+            Answer::Send(reply) => self.send(request, &machine, terms.address, &reply, socket).await,
             Answer::OtherServer(server) => self.saw(request, &machine, Seen::OtherServer { server }),
             Answer::Declined(address) => {
                 if self.shared.directory.decline(mac, address, Instant::now()) {
@@ -159,6 +148,25 @@ impl Desk {
             }
             Answer::Nothing => {}
         }
+    }
+
+    /// The address that the machine gets, with what belongs to it. Else why it gets none.
+    async fn terms(&self, request: &Request, machine: &Machine) -> Result<Terms, String> {
+        let is_relayed = !request.giaddr.is_unspecified();
+        let at = if is_relayed { request.giaddr } else { self.segment.address };
+        let network = self.shared.directory.network(at);
+        if let Some(fixed) = fixed(&machine.lease, client(request), network, is_relayed.then_some(at))? {
+            self.shared
+                .directory
+                .pin(request.mac, fixed.address, Instant::now())
+                .map_err(|error| format!("no address: {error}"))?;
+            return Ok(Terms::fixed(fixed));
+        }
+        let network = network.ok_or_else(|| {
+            format!("the relay {at} is in no configured network; configure the network behind it")
+        })?;
+        let address = self.shared.lease(network, request.mac).await;
+        Ok(Terms::pool(network, address.map_err(|error| format!("no address: {error}"))?))
     }
 
     async fn send(

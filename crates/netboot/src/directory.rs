@@ -1,13 +1,15 @@
 //! Who has which address: the pools of all networks, and what keeps them over a restart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wire::Mac;
 
-use crate::{Grant, LeaseHint, Network, Pending, Pool, PoolError};
+use ipnet::Ipv4Net;
+
+use crate::{Grant, Network, Pending, Pool, PoolError};
 
 /// Keeps leases over a restart.
 pub trait LeaseStore: Send + Sync + 'static {
@@ -17,12 +19,38 @@ pub trait LeaseStore: Send + Sync + 'static {
     /// [`LeaseError`] when they can't be read; netboot then does not start.
     fn leases(&self) -> Pending<'_, Result<Vec<(Mac, Ipv4Addr)>, LeaseError>>;
 
-    /// The machine has this address now, in the network that the address is in, and no other machine has it any more.
-    /// Called before a new address is offered, not when a lease is renewed.
+    /// The machine has this address now, in the network that the address is in, and no other machine has it any more: `true`.
+    /// `false`: the address is not the pool's to give; nothing was written, and the machine gets another.
+    ///
+    /// Called before a new address is offered, and again for each quarter of a lease in which the machine is heard of.
     ///
     /// # Errors
-    /// [`LeaseError`] when it can't be written; the address is handed out nevertheless.
-    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<(), LeaseError>>;
+    /// [`LeaseError`] when it can't be written; then the machine gets silence, and asks again.
+    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<bool, LeaseError>>;
+
+    /// What others have in a network. Asked when a machine needs an address that it did not have before.
+    ///
+    /// # Errors
+    /// [`LeaseError`] when it can't be read; then the machine gets silence, and asks again.
+    fn foreign(&self, _net: Ipv4Net) -> Pending<'_, Result<Foreign, LeaseError>> {
+        Box::pin(async { Ok(Foreign::default()) })
+    }
+}
+
+/// What others have in a network from whose pool addresses are leased.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Foreign {
+    /// Addresses that are somebody's.
+    pub taken: BTreeSet<Ipv4Addr>,
+    /// First and last address of ranges that others give out from: nothing is leased from there while there is anything else.
+    pub avoided: Vec<(Ipv4Addr, Ipv4Addr)>,
+}
+
+impl Foreign {
+    /// Is the address in a range that others give out from?
+    pub(crate) fn is_avoided(&self, address: Ipv4Addr) -> bool {
+        self.avoided.iter().any(|(first, last)| (*first..=*last).contains(&address))
+    }
 }
 
 /// Leases can't be read or written, for this reason.
@@ -42,9 +70,9 @@ impl LeaseStore for MemoryLeases {
         Box::pin(async { Ok(all) })
     }
 
-    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<(), LeaseError>> {
+    fn save(&self, mac: Mac, address: Ipv4Addr) -> Pending<'_, Result<bool, LeaseError>> {
         unpoisoned(&self.by_address).insert(address, mac);
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(true) })
     }
 }
 
@@ -75,23 +103,45 @@ impl Directory {
         self.networks.iter().find(|n| n.net.contains(&address))
     }
 
-    /// The machine's address in a network, as the hint or the pool has it.
-    pub(crate) fn grant(
+    /// The address that the machine was given in a network, if it has one there.
+    pub(crate) fn held(&self, network: &Network, mac: Mac, now: Instant) -> Option<Grant> {
+        unpoisoned(&self.pools).iter_mut().find(|p| p.net() == network.net)?.held(mac, now)
+    }
+
+    /// A new address for the machine in a network.
+    pub(crate) fn lease(
         &self,
         network: &Network,
         mac: Mac,
-        hint: Option<&LeaseHint>,
+        foreign: &Foreign,
         now: Instant,
-    ) -> Result<Grant, PoolError> {
-        let mut pools = unpoisoned(&self.pools);
-        let Some(pool) = pools.iter_mut().find(|p| p.net() == network.net) else {
-            // Networks and pools are made together; a network without a pool has no room.
-            let (first, last) = network.range;
-            return Err(PoolError::Exhausted { size: 0, first, last });
-        };
-        match hint.filter(|h| network.net.contains(&h.address)) {
-            Some(hint) => pool.pin(mac, hint.address, now),
-            None => pool.lease(mac, now),
+    ) -> Result<Ipv4Addr, PoolError> {
+        match unpoisoned(&self.pools).iter_mut().find(|p| p.net() == network.net) {
+            Some(pool) => pool.lease(mac, foreign, now),
+            None => {
+                // Networks and pools are made together; a network without a pool has no room.
+                let (first, last) = network.range;
+                Err(PoolError::Exhausted { size: 0, first, last })
+            }
+        }
+    }
+
+    /// The machine has an address that somebody else has decided. Where no pool is, nobody else can have it from here.
+    pub(crate) fn pin(&self, mac: Mac, address: Ipv4Addr, now: Instant) -> Result<(), PoolError> {
+        match unpoisoned(&self.pools).iter_mut().find(|p| p.net().contains(&address)) {
+            Some(pool) => pool.pin(mac, address, now),
+            None => Ok(()),
+        }
+    }
+
+    /// The machine's lease was written down (`is_kept`), or could not be: it has none then.
+    pub(crate) fn settle(&self, mac: Mac, address: Ipv4Addr, is_kept: bool, now: Instant) {
+        for pool in unpoisoned(&self.pools).iter_mut().filter(|p| p.net().contains(&address)) {
+            if is_kept {
+                pool.kept(mac, address, now);
+            } else {
+                pool.forget(mac, address);
+            }
         }
     }
 

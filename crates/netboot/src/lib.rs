@@ -32,7 +32,7 @@ mod server;
 mod source;
 mod tftp;
 
-pub use directory::{LeaseError, LeaseStore, MemoryLeases};
+pub use directory::{Foreign, LeaseError, LeaseStore, MemoryLeases};
 pub use error::NetbootError;
 pub use flood::FloodLimits;
 /// A network and its prefix, as [`Network`] and [`Segment`] have it.
@@ -43,5 +43,7 @@ pub use programs::{ProgramNames, Programs};
 pub use script::ScriptError;
 pub use segment::{Network, Segment};
 pub use server::{Config, Netboot};
-pub use source::{Artifact, Boot, BootSource, LeaseHint, Machine, Pending, Unavailable};
+pub use source::{Artifact, Boot, BootSource, FixedLease, Lease, Machine, Pending, Unavailable};
 pub use wire::Mac;
+/// A route, as [`FixedLease`] has it.
+pub use wire::dhcp::Route;

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use wire::Mac;
 
-use crate::{NetbootError, Network};
+use crate::{Foreign, NetbootError, Network};
 
 /// How long an address that a machine found in use is left alone.
 const DECLINED_FOR: Duration = Duration::from_secs(600);
+
+/// Addresses that are looked at for a free one: a pool of 65,536 in full.
+const MOST_TRIED: u64 = 1 << 16;
 
 /// The addresses of one network. Pure: the time is passed in.
 ///
@@ -33,6 +36,16 @@ pub struct Pool {
 struct Holding {
     address: u32,
     seen: Instant,
+    title: Title,
+}
+
+/// By what right a machine has its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Title {
+    /// It was given it here; when that was last written down. Not in this run: it may be somebody else's by now.
+    Lease(Option<Instant>),
+    /// Somebody else decides over the address.
+    Pinned,
 }
 
 /// An address given to a machine.
@@ -40,8 +53,8 @@ struct Holding {
 pub struct Grant {
     /// The address.
     pub address: Ipv4Addr,
-    /// The machine did not have it before: it has to be kept.
-    pub is_new: bool,
+    /// It was not written down for a while: that has to be done before it is used.
+    pub must_keep: bool,
 }
 
 /// Why a machine gets no address.
@@ -135,51 +148,74 @@ impl Pool {
             && !self.reserved.contains(&number)
             && !self.by_address.contains_key(&number)
         {
-            self.put(mac, number, now);
+            self.put(mac, number, now, Title::Lease(None));
         }
     }
 
-    /// The machine's address: the one it has, else a free one.
+    /// The address that the machine was given here, if it has one.
+    pub fn held(&mut self, mac: Mac, now: Instant) -> Option<Grant> {
+        let holding = self.by_mac.get_mut(&mac)?;
+        let Title::Lease(kept) = holding.title else { return None };
+        holding.seen = now;
+        // Four times in a lease: whoever reads what is written knows then who is gone.
+        let is_kept = kept.is_some_and(|at| now.saturating_duration_since(at) < self.lease / 4);
+        Some(Grant { address: holding.address.into(), must_keep: !is_kept })
+    }
+
+    /// The machine's lease was written down.
+    pub fn kept(&mut self, mac: Mac, address: Ipv4Addr, now: Instant) {
+        if let Some(holding) = self.by_mac.get_mut(&mac).filter(|h| h.address == u32::from(address)) {
+            holding.title = Title::Lease(Some(now));
+        }
+    }
+
+    /// The machine's lease is another's by now.
+    pub fn forget(&mut self, mac: Mac, address: Ipv4Addr) {
+        let number = u32::from(address);
+        if self.by_address.get(&number) == Some(&mac) {
+            self.by_address.remove(&number);
+            self.by_mac.remove(&mac);
+        }
+    }
+
+    /// A free address for a machine that has none. It has to be written down before it is used.
     ///
     /// # Errors
     /// [`PoolError::Exhausted`].
-    pub fn lease(&mut self, mac: Mac, now: Instant) -> Result<Grant, PoolError> {
-        if let Some(holding) = self.by_mac.get_mut(&mac) {
-            holding.seen = now;
-            return Ok(Grant { address: holding.address.into(), is_new: false });
-        }
+    pub fn lease(&mut self, mac: Mac, foreign: &Foreign, now: Instant) -> Result<Ipv4Addr, PoolError> {
         while self.declined.front().is_some_and(|(_, until)| *until <= now) {
             self.declined.pop_front();
         }
-        let number = self.find_free(mac).or_else(|| self.evict(now)).ok_or(PoolError::Exhausted {
-            size: self.size(),
-            first: self.first.into(),
-            last: self.last.into(),
-        })?;
-        self.put(mac, number, now);
-        Ok(Grant { address: number.into(), is_new: true })
+        // Addresses that ports may get are left to them for as long as there are others.
+        let polite = |number: u32| !foreign.is_avoided(number.into());
+        let number = self
+            .find_free(mac, foreign, polite)
+            .or_else(|| self.find_free(mac, foreign, |_| true))
+            .or_else(|| self.evict(foreign, now))
+            .ok_or(PoolError::Exhausted {
+                size: self.size(),
+                first: self.first.into(),
+                last: self.last.into(),
+            })?;
+        self.put(mac, number, now, Title::Lease(None));
+        Ok(number.into())
     }
 
-    /// Gives the machine this very address, inside or outside of the range.
+    /// Gives the machine this very address, inside or outside of the range, which somebody else has decided.
     ///
     /// # Errors
     /// [`PoolError::Taken`] and [`PoolError::Reserved`].
-    pub fn pin(&mut self, mac: Mac, address: Ipv4Addr, now: Instant) -> Result<Grant, PoolError> {
+    pub fn pin(&mut self, mac: Mac, address: Ipv4Addr, now: Instant) -> Result<(), PoolError> {
         let number = u32::from(address);
         if !self.net.contains(&address) || self.reserved.contains(&number) {
             return Err(PoolError::Reserved { address, net: self.net });
         }
-        match self.by_address.get(&number).copied() {
-            Some(holder) if holder == mac => {
-                self.put(mac, number, now);
-                Ok(Grant { address, is_new: false })
-            }
-            Some(holder) if self.is_current(holder, now) => Err(PoolError::Taken { address, holder }),
-            _ => {
-                self.put(mac, number, now);
-                Ok(Grant { address, is_new: true })
-            }
+        let holder = self.by_address.get(&number).copied().filter(|holder| *holder != mac);
+        if let Some(holder) = holder.filter(|holder| self.is_owed(*holder, now)) {
+            return Err(PoolError::Taken { address, holder });
         }
+        self.put(mac, number, now, Title::Pinned);
+        Ok(())
     }
 
     /// The machine found its address in use: it gets another next time, and nobody gets this one for ten minutes. Returns
@@ -190,7 +226,11 @@ impl Pool {
             return false;
         }
         self.by_address.remove(&number);
-        self.by_mac.remove(&mac);
+        let was = self.by_mac.remove(&mac);
+        // The machine gets what was pinned again: it is not here that another could be chosen.
+        if was.is_some_and(|holding| holding.title == Title::Pinned) {
+            return true;
+        }
         // A machine that declines everything must not use up the pool: a quarter of it at most is left alone.
         let most = usize::try_from(self.size() / 4).unwrap_or(usize::MAX).clamp(1, 1024);
         while self.declined.len() >= most {
@@ -216,11 +256,18 @@ impl Pool {
         self.by_mac.get(&mac).is_some_and(|h| now.saturating_duration_since(h.seen) <= self.lease)
     }
 
-    fn put(&mut self, mac: Mac, number: u32, now: Instant) {
+    /// Does the machine rely on an address that was given here? Whoever has pinned it has looked at what is written down, so a lease that was
+    /// not written in this run, or not for long, is none.
+    fn is_owed(&self, mac: Mac, now: Instant) -> bool {
+        let is_written = |holding: &Holding| matches!(holding.title, Title::Lease(Some(_)));
+        self.is_current(mac, now) && self.by_mac.get(&mac).is_some_and(is_written)
+    }
+
+    fn put(&mut self, mac: Mac, number: u32, now: Instant, title: Title) {
         if let Some(former) = self.by_address.insert(number, mac).filter(|former| *former != mac) {
             self.by_mac.remove(&former);
         }
-        if let Some(before) = self.by_mac.insert(mac, Holding { address: number, seen: now })
+        if let Some(before) = self.by_mac.insert(mac, Holding { address: number, seen: now, title })
             && before.address != number
         {
             self.by_address.remove(&before.address);
@@ -233,25 +280,26 @@ impl Pool {
             && !self.declined.iter().any(|(declined, _)| *declined == number)
     }
 
-    fn find_free(&self, mac: Mac) -> Option<u32> {
+    fn find_free(&self, mac: Mac, foreign: &Foreign, may: impl Fn(u32) -> bool) -> Option<u32> {
         let span = u64::from(self.last) - u64::from(self.first) + 1;
         let start = hash(mac) % span;
-        // One more than what is occupied is enough to meet a free address.
-        let occupied = self.by_address.len() + self.declined.len() + self.reserved.len() + 1;
-        (0..span.min(occupied as u64))
+        (0..span.min(MOST_TRIED))
             .map(|step| {
                 let offset = (start + step) % span;
                 // Below 2^32 since offset < span.
                 self.first + offset as u32
             })
-            .find(|number| self.is_free(*number))
+            .find(|number| {
+                self.is_free(*number) && may(*number) && !foreign.taken.contains(&(*number).into())
+            })
     }
 
-    fn evict(&mut self, now: Instant) -> Option<u32> {
+    fn evict(&mut self, foreign: &Foreign, now: Instant) -> Option<u32> {
         let (mac, holding) = self
             .by_mac
             .iter()
-            .filter(|(_, h)| (self.first..=self.last).contains(&h.address))
+            .filter(|(_, h)| (self.first..=self.last).contains(&h.address) && h.title != Title::Pinned)
+            .filter(|(_, h)| !foreign.taken.contains(&h.address.into()))
             .min_by_key(|(_, h)| h.seen)
             .map(|(mac, holding)| (*mac, *holding))?;
         if self.is_current(mac, now) {
@@ -280,6 +328,10 @@ mod tests {
         Mac::new([0x52, 0x54, a, b, c, d])
     }
 
+    fn lease(pool: &mut Pool, mac: Mac, now: Instant) -> Result<Ipv4Addr, PoolError> {
+        pool.lease(mac, &Foreign::default(), now)
+    }
+
     fn pool(net: &str) -> Pool {
         let net: Ipv4Net = net.parse().unwrap();
         Pool::new(&Network::upper_half(net).unwrap(), [net.addr()], LEASE).unwrap()
@@ -289,11 +341,14 @@ mod tests {
     fn the_same_machine_gets_the_same_address() {
         let now = Instant::now();
         let mut one = pool("10.77.0.1/24");
-        let first = one.lease(mac(1), now).unwrap();
-        assert!(first.is_new);
-        assert_eq!(one.lease(mac(1), now).unwrap(), Grant { is_new: false, ..first });
-        assert_eq!(one.holder(first.address), Some(mac(1)));
-        assert_eq!(pool("10.77.0.1/24").lease(mac(1), now).unwrap(), first, "also in a new pool");
+        assert_eq!(one.held(mac(1), now), None);
+        let first = lease(&mut one, mac(1), now).unwrap();
+        assert_eq!(one.held(mac(1), now), Some(Grant { address: first, must_keep: true }));
+        one.kept(mac(1), first, now);
+        assert_eq!(one.held(mac(1), now), Some(Grant { address: first, must_keep: false }));
+        assert_eq!(one.held(mac(1), now + LEASE / 4), Some(Grant { address: first, must_keep: true }));
+        assert_eq!(one.holder(first), Some(mac(1)));
+        assert_eq!(lease(&mut pool("10.77.0.1/24"), mac(1), now), Ok(first), "also in a new pool");
     }
 
     #[test]
@@ -302,12 +357,12 @@ mod tests {
         let mut pool = pool("10.0.0.1/29");
         assert_eq!(pool.size(), 3);
         for n in 0..3u32 {
-            pool.lease(mac(n), now + Duration::from_secs(n.into())).unwrap();
+            lease(&mut pool, mac(n), now + Duration::from_secs(n.into())).unwrap();
         }
-        assert!(matches!(pool.lease(mac(9), now + LEASE), Err(PoolError::Exhausted { size: 3, .. })));
+        assert!(matches!(lease(&mut pool, mac(9), now + LEASE), Err(PoolError::Exhausted { size: 3, .. })));
         let later = now + LEASE + Duration::from_secs(2);
-        let granted = pool.lease(mac(9), later).unwrap();
-        assert_eq!(pool.holder(granted.address), Some(mac(9)));
+        let granted = lease(&mut pool, mac(9), later).unwrap();
+        assert_eq!(pool.holder(granted), Some(mac(9)));
         assert!(!pool.contains(mac(0)) && pool.contains(mac(1)) && pool.contains(mac(2)));
     }
 
@@ -315,11 +370,11 @@ mod tests {
     fn a_declined_address_is_left_alone_for_a_while() {
         let now = Instant::now();
         let mut pool = pool("10.0.0.1/30");
-        let only = pool.lease(mac(1), now).unwrap().address;
+        let only = lease(&mut pool, mac(1), now).unwrap();
         assert!(!pool.decline(mac(2), only, now), "not his");
         assert!(pool.decline(mac(1), only, now));
-        assert!(pool.lease(mac(1), now).is_err());
-        assert_eq!(pool.lease(mac(1), now + DECLINED_FOR).unwrap().address, only);
+        assert!(lease(&mut pool, mac(1), now).is_err());
+        assert_eq!(lease(&mut pool, mac(1), now + DECLINED_FOR), Ok(only));
     }
 
     #[test]
@@ -327,15 +382,59 @@ mod tests {
         let now = Instant::now();
         let mut pool = pool("10.77.0.1/24");
         let low = Ipv4Addr::new(10, 77, 0, 20);
-        assert_eq!(pool.pin(mac(1), low, now), Ok(Grant { address: low, is_new: true }));
-        assert_eq!(pool.pin(mac(1), low, now), Ok(Grant { address: low, is_new: false }));
-        assert_eq!(pool.pin(mac(2), low, now), Err(PoolError::Taken { address: low, holder: mac(1) }));
+        assert_eq!(pool.pin(mac(1), low, now), Ok(()));
+        assert_eq!(pool.pin(mac(1), low, now), Ok(()));
+        assert_eq!(pool.held(mac(1), now), None, "it was not given here");
+        assert_eq!(pool.pin(mac(2), low, now), Ok(()), "whoever decides has given it to another");
+        assert!(!pool.contains(mac(1)));
+        pool.pin(mac(1), low, now).unwrap();
         let other = Ipv4Addr::new(10, 77, 0, 21);
         pool.pin(mac(1), other, now).unwrap();
         assert_eq!(pool.holder(low), None, "the former address is free again");
         for reserved in [[10, 77, 0, 0], [10, 77, 0, 255], [10, 77, 0, 1], [10, 78, 0, 9]] {
             assert!(matches!(pool.pin(mac(1), reserved.into(), now), Err(PoolError::Reserved { .. })));
         }
+    }
+
+    #[test]
+    fn what_is_owed_is_not_pinned_to_another_and_what_is_old_is() {
+        let now = Instant::now();
+        let mut pool = pool("10.77.0.1/24");
+        let address = lease(&mut pool, mac(1), now).unwrap();
+        pool.kept(mac(1), address, now);
+        assert_eq!(pool.pin(mac(2), address, now + LEASE), Err(PoolError::Taken { address, holder: mac(1) }));
+        assert_eq!(pool.pin(mac(2), address, now + LEASE + Duration::from_secs(1)), Ok(()));
+        // Read from what an earlier run has written: whoever pins it has looked at that too.
+        let old = Ipv4Addr::new(10, 77, 0, 200);
+        pool.restore(mac(3), old, now);
+        assert_eq!(pool.pin(mac(2), old, now), Ok(()));
+        assert_eq!(pool.held(mac(3), now), None);
+        // Back from its own system to a ramdisk, it gets an address from here.
+        let again = lease(&mut pool, mac(2), now).unwrap();
+        assert_ne!(again, old);
+        assert_eq!(pool.holder(old), None);
+        pool.forget(mac(2), again);
+        assert_eq!(pool.held(mac(2), now), None);
+    }
+
+    #[test]
+    fn others_addresses_are_never_given_and_their_pools_only_in_need() {
+        let now = Instant::now();
+        let mut pool = pool("10.0.0.1/28");
+        let address = |last: u8| Ipv4Addr::new(10, 0, 0, last);
+        let foreign =
+            Foreign { taken: [8, 12].map(address).into(), avoided: vec![(address(9), address(12))] };
+        let mut given: Vec<_> =
+            (0..5).map(|n| pool.lease(mac(n), &foreign, now).unwrap().octets()[3]).collect();
+        given[..2].sort_unstable();
+        assert_eq!(given[..2], [13, 14]);
+        given[2..].sort_unstable();
+        assert_eq!(given[2..], [9, 10, 11]);
+        let later = now + LEASE + Duration::from_secs(1);
+        assert!(pool.lease(mac(9), &foreign, now).is_err());
+        let all = Foreign { taken: (8..15).map(address).collect(), ..Foreign::default() };
+        assert!(pool.lease(mac(9), &all, later).is_err(), "nor are they taken from whoever is gone");
+        assert!(pool.lease(mac(9), &foreign, later).is_ok());
     }
 
     #[test]
@@ -359,7 +458,8 @@ mod tests {
                 let now = start + Duration::from_secs(second as u64 * 200);
                 let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + what);
                 match op {
-                    0 | 1 => drop(pool.lease(mac(who), now)),
+                    0 | 1 if pool.held(mac(who), now).is_none() => drop(lease(&mut pool, mac(who), now)),
+                    0 | 1 => pool.kept(mac(who), address, now),
                     2 => drop(pool.pin(mac(who), address, now)),
                     3 => drop(pool.decline(mac(who), address, now)),
                     _ => pool.restore(mac(who), address, now),

@@ -130,6 +130,7 @@ fn check_cmdline(node: Uuid, cmdline: &str) -> Result<(), ScriptError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Lease;
     use proptest::prelude::*;
 
     const MAC: Mac = Mac::new([0x52, 0x54, 0, 0x77, 0, 1]);
@@ -138,7 +139,7 @@ mod tests {
         Machine {
             node: Uuid::nil(),
             hostname: None,
-            lease: None,
+            lease: Lease::Pool,
             boot: Boot::Ramdisk { kernel, initramfs: Artifact::File("/i".into()), cmdline: cmdline.into() },
         }
     }

@@ -12,12 +12,15 @@ use wire::Mac;
 
 use crate::directory::Directory;
 use crate::{
-    BootSource, FloodLimits, LeaseStore, Machine, NetbootError, Network, Observation, Pool, Programs, Seen,
-    Segment, Unavailable, advertise, dhcp, http, tftp,
+    BootSource, FloodLimits, LeaseError, LeaseStore, Machine, NetbootError, Network, Observation, Pending,
+    Pool, Programs, Seen, Segment, Unavailable, advertise, dhcp, http, tftp,
 };
 
 /// How long a [`BootSource`] may take.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often another address is tried for a machine, where the one that was chosen is taken meanwhile.
+const LEASE_TRIES: u32 = 4;
 
 /// How long transfers that run go on after the stop before they are cut.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -67,6 +70,14 @@ impl Config {
     }
 }
 
+/// What a lease store answers, within the limit.
+async fn in_time<T>(answer: Pending<'_, Result<T, LeaseError>>) -> Result<T, String> {
+    match tokio::time::timeout(LOOKUP_LIMIT, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the leases did not answer within {} s", LOOKUP_LIMIT.as_secs())),
+    }
+}
+
 /// What the servers share.
 pub(crate) struct Shared {
     source: Arc<dyn BootSource>,
@@ -85,15 +96,30 @@ impl Shared {
         }
     }
 
-    /// Writes a new lease down. If it can't be kept the machine has it nevertheless, until a restart.
-    pub(crate) async fn keep(&self, mac: Mac, address: Ipv4Addr) {
-        let kept = match tokio::time::timeout(LOOKUP_LIMIT, self.leases.save(mac, address)).await {
-            Ok(kept) => kept.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("not written within {} s", LOOKUP_LIMIT.as_secs())),
-        };
-        if let Err(error) = kept {
-            tracing::warn!(%mac, %address, error, "lease not kept; a restart may change the address");
+    /// The machine's address from the pool of a network, written down. Else why there is none.
+    pub(crate) async fn lease(&self, network: &Network, mac: Mac) -> Result<Ipv4Addr, String> {
+        if let Some(held) = self.directory.held(network, mac, Instant::now())
+            && (!held.must_keep || self.keep(mac, held.address).await?)
+        {
+            return Ok(held.address);
         }
+        // What others have may grow between the look at it and the writing.
+        for _ in 0..LEASE_TRIES {
+            let foreign = in_time(self.leases.foreign(network.net)).await?;
+            let leased = self.directory.lease(network, mac, &foreign, Instant::now());
+            let address = leased.map_err(|error| error.to_string())?;
+            if self.keep(mac, address).await? {
+                return Ok(address);
+            }
+        }
+        Err(format!("{LEASE_TRIES} addresses in turn were taken by others just then"))
+    }
+
+    /// Writes a lease down. False: the address is somebody else's, and not the machine's any more.
+    async fn keep(&self, mac: Mac, address: Ipv4Addr) -> Result<bool, String> {
+        let kept = in_time(self.leases.save(mac, address)).await;
+        self.directory.settle(mac, address, *kept.as_ref().unwrap_or(&false), Instant::now());
+        kept
     }
 
     pub(crate) fn observe(&self, observation: Observation) {

@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::pin::Pin;
 
+use ipnet::Ipv4Net;
 use uuid::Uuid;
 use wire::Mac;
+use wire::dhcp::Route;
 
 use crate::Observation;
 
@@ -41,21 +43,43 @@ pub struct Machine {
     pub node: Uuid,
     /// The host name to hand out (option 12); left out when it is not a valid one.
     pub hostname: Option<String>,
-    /// The address to hand out, where something else than the pool decides.
-    pub lease: Option<LeaseHint>,
+    /// Which address it gets.
+    pub lease: Lease,
     /// What it is to boot.
     pub boot: Boot,
 }
 
-/// An address decided elsewhere, e.g. by the network service for a port.
+/// Which address a machine gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Lease {
+    /// One of the pool of the network that it asks from: what runs on it is ours.
+    #[default]
+    Pool,
+    /// Its own system gets this one. Its firmware gets it too where it lies in the network that it asks from, else one of the pool.
+    Fixed(Box<FixedLease>),
+    /// Its own system gets no answer; its firmware one of the pool.
+    Silence,
+}
+
+/// An address decided elsewhere, by the network service for a port, and what its subnet says besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseHint {
-    /// The address. Used where it lies in the network that the machine asks from; elsewhere the pool decides.
+pub struct FixedLease {
+    /// The address.
     pub address: Ipv4Addr,
-    /// Routers to hand out in place of the network's own, when not empty.
+    /// The subnet that it is of. Need not be the network that is served on the wire: a wire may carry several.
+    pub net: Ipv4Net,
+    /// Routers (option 3).
     pub routers: Vec<Ipv4Addr>,
-    /// Name servers to hand out in place of the network's own, when not empty.
+    /// Routes (option 121), with the default route.
+    pub routes: Vec<Route>,
+    /// Name servers (option 6).
     pub dns: Vec<Ipv4Addr>,
+    /// Domain name (option 15).
+    pub domain: Option<String>,
+    /// What a frame carries, in octets (option 26).
+    pub mtu: Option<u16>,
+    /// Options by code and value.
+    pub others: Vec<(u8, Vec<u8>)>,
 }
 
 /// What a machine is to boot.

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Notify;
 
 /// What is told of an error that has many sources.
@@ -59,6 +60,7 @@ struct Inner {
     readers: Readers,
     sealer: Sealer,
     due: Notify,
+    identity_generation: AtomicU64,
     servers_due: Notify,
     _lock: fs::File,
 }
@@ -80,8 +82,17 @@ impl Store {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(&path);
         let sealer = Sealer::open(&state_dir.join("seal.key"))?;
-        let (due, servers_due) = (Notify::new(), Notify::new());
-        Ok(Self { inner: Arc::new(Inner { writer, readers, sealer, due, servers_due, _lock: lock }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                sealer,
+                due: Notify::new(),
+                servers_due: Notify::new(),
+                identity_generation: AtomicU64::new(0),
+                _lock: lock,
+            }),
+        })
     }
 
     /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
@@ -95,6 +106,15 @@ impl Store {
 
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.inner.sealer
+    }
+
+    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
+        &self.inner.identity_generation
+    }
+
+    /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.sealer().derive(purpose)
     }
 
     /// Waits until some node may have become due since the last call returned.
@@ -177,10 +197,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
     (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
     (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
+    (6, "identity", include_str!("../migrations/0006_identity.sql")),
     (7, "images", include_str!("../migrations/0007_images.sql")),
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),
+    (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

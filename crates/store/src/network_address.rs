@@ -52,6 +52,16 @@ impl Store {
         tx.commit().await
     }
 
+    /// Every address that a port has.
+    pub async fn assigned_addresses(&self) -> Result<Vec<IpAddr>> {
+        let rows = sqlx::query("SELECT address FROM network_addresses").fetch_all(self.read()).await?;
+        let mut addresses = Vec::with_capacity(rows.len());
+        for row in rows {
+            addresses.extend(row.try_get::<String, _>("address")?.parse::<IpAddr>());
+        }
+        Ok(addresses)
+    }
+
     /// The interfaces that are served by DHCP, and this process's address on each.
     pub async fn own_addresses(&self) -> Result<Vec<(String, IpAddr)>> {
         let sql = "SELECT interface, address FROM network_own_addresses ORDER BY interface";

@@ -91,7 +91,7 @@ impl Store {
         self.list(&Query::equal("network_uuid", network.to_string())).await
     }
 
-    /// The allocation pools of all flat networks: what a DHCP server on the same wire should leave alone.
+    /// The allocation pools of all flat networks: what a DHCP server on the same wire should leave alone as far as it can.
     pub async fn flat_allocation_pools(&self) -> Result<Vec<AllocationPool>> {
         let sql = "SELECT subnets.doc AS doc FROM subnets JOIN networks ON networks.uuid = subnets.network_uuid \
                    WHERE networks.network_type = 'flat'";

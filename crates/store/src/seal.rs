@@ -3,6 +3,7 @@
 use crate::database::OpenError;
 use crate::{Result, StoreError};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fs;
 use std::io::Write;
@@ -13,6 +14,8 @@ const KEY_BYTES: usize = 32;
 
 pub(crate) struct Sealer {
     key: LessSafeKey,
+    /// For keys that are derived.
+    root: hmac::Key,
     random: SystemRandom,
 }
 
@@ -39,7 +42,8 @@ impl Sealer {
         };
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes)
             .map_err(|_| failed(std::io::Error::other(format!("a seal key has {KEY_BYTES} bytes"))))?;
-        Ok(Self { key: LessSafeKey::new(key), random })
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        Ok(Self { key: LessSafeKey::new(key), root, random })
     }
 
     /// Seals `plain` for the row `of`; out comes nonce and ciphertext.
@@ -56,6 +60,13 @@ impl Sealer {
             )
             .map_err(|_| failed())?;
         Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// A key for one purpose, always the same under the same key file, from which neither it nor another purpose's key can be told.
+    pub fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
+        let mut key = [0; KEY_BYTES];
+        key.copy_from_slice(hmac::sign(&self.root, format!("key for {purpose}").as_bytes()).as_ref());
+        key
     }
 
     /// Opens what [`Sealer::seal`] made for the same row.
@@ -84,7 +95,10 @@ mod tests {
         assert!(sealer.open_sealed("node 2", &sealed).is_err());
         let other = Sealer::open(&dir.path().join("b")).unwrap();
         assert!(other.open_sealed("node 1", &sealed).is_err());
+        assert_ne!(sealer.derive("a"), sealer.derive("b"));
+        assert_ne!(sealer.derive("a"), other.derive("a"));
         let again = Sealer::open(&dir.path().join("a")).unwrap();
         assert_eq!(again.open_sealed("node 1", &sealed).unwrap(), b"calvin");
+        assert_eq!(sealer.derive("a"), again.derive("a"));
     }
 }

@@ -11,6 +11,12 @@ pub struct Identity {
     pub user_id: String,
     /// The user's name, for people.
     pub user_name: String,
+    /// The user's domain, if it was told.
+    pub user_domain: Option<Domain>,
+    /// The project that the token is for.
+    pub project: Option<Project>,
+    /// Names of the roles within the scope.
+    pub role_names: Vec<String>,
     /// What rules look at.
     pub credentials: Credentials,
 }
@@ -73,6 +79,7 @@ fn yes() -> bool {
 struct User {
     id: String,
     name: String,
+    domain: Option<Domain>,
 }
 
 #[derive(Deserialize)]
@@ -86,17 +93,30 @@ struct System {
     all: bool,
 }
 
-#[derive(Deserialize)]
-struct Project {
-    id: String,
-    name: String,
-    domain: Option<Domain>,
+/// A project as a token names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Project {
+    /// Identity.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Its domain.
+    pub domain: Option<Domain>,
 }
 
-#[derive(Deserialize)]
-struct Domain {
-    id: Option<String>,
-    name: Option<String>,
+/// A domain as a token names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Domain {
+    /// Identity.
+    pub id: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+}
+
+impl From<&model::identity::Domain> for Domain {
+    fn from(domain: &model::identity::Domain) -> Self {
+        Self { id: Some(domain.id.clone()), name: Some(domain.name.clone()) }
+    }
 }
 
 impl Domain {
@@ -106,6 +126,29 @@ impl Domain {
 }
 
 impl Token {
+    /// A token of the site's own identity service.
+    pub(super) fn own(
+        user: &model::identity::User,
+        user_domain: &model::identity::Domain,
+        roles: impl Iterator<Item = String>,
+        project: Option<(&model::identity::Project, &model::identity::Domain)>,
+        system: bool,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            expires_at,
+            user: User { id: user.id.clone(), name: user.name.clone(), domain: Some(user_domain.into()) },
+            roles: roles.map(|name| Named { name }).collect(),
+            project: project.map(|(project, domain)| Project {
+                id: project.id.clone(),
+                name: project.name.clone(),
+                domain: Some(domain.into()),
+            }),
+            system: system.then_some(System { all: true }),
+            is_admin_project: true,
+        }
+    }
+
     /// Who it stands for. An admin of one of the `operators` counts as an admin of the system; `service` is the project of the
     /// cloud's services, if they are to be elevated.
     pub(super) fn identity(self, operators: &[ProjectName], service: Option<&ProjectName>) -> Identity {
@@ -129,9 +172,16 @@ impl Token {
                 in_default(project) && matches!(project.name.as_str(), "demo" | "baremetal")
             }),
             admin_project: self.is_admin_project,
-            project: self.project.map(|project| project.id),
+            project: self.project.as_ref().map(|project| project.id.clone()),
         };
-        Identity { user_id: self.user.id, user_name: self.user.name, credentials }
+        Identity {
+            user_id: self.user.id,
+            user_name: self.user.name,
+            user_domain: self.user.domain,
+            project: self.project,
+            role_names: self.roles.into_iter().map(|role| role.name).collect(),
+            credentials,
+        }
     }
 }
 

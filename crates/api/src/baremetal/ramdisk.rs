@@ -250,6 +250,7 @@ pub async fn heartbeat(call: Call) -> Result<Reply, ApiError> {
         agent_verify_ca: text("agent_verify_ca")?,
         agent_status: text("agent_status")?,
         agent_status_message: text("agent_status_message")?,
+        arrived_at: call.arrived_at.clone(),
     };
     if request.agent_version.is_some() && !call.version.has(v::HEARTBEAT_VERSION) {
         return Err(ApiError::invalid("Field \"agent_version\" not recognised"));

@@ -28,8 +28,9 @@ use crate::auth::Caller;
 use crate::body;
 use crate::route::{Audience, Found, Table, Verb};
 use crate::serve::{base_url, decoded, request_id};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::{Arc, LazyLock};
@@ -75,11 +76,13 @@ pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, requ
         None => Ok(0),
     };
     let used = minor.as_ref().ok().copied();
+    let (parts, body) = request.into_parts();
+    let base_url = base_url(&state, &parts);
     let outcome = match minor {
-        Ok(minor) => serve(&state, service, request, minor, &id).await,
+        Ok(minor) => serve(&state, service, parts, body, &base_url, minor, &id).await,
         Err(error) => Err(error),
     };
-    let mut response = outcome.unwrap_or_else(|error| fail(&state, service, &error, &id));
+    let mut response = outcome.unwrap_or_else(|error| fail(&state, service, &error, &base_url, &id));
     if let Some(versions) = &service.versions {
         versions.describe(response.headers_mut(), used);
     }
@@ -98,11 +101,12 @@ pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, requ
 async fn serve(
     state: &Arc<ApiState>,
     service: &'static Service,
-    request: Request,
+    parts: Parts,
+    body: Body,
+    base_url: &str,
     minor: u16,
     id: &str,
 ) -> Result<Response, CloudError> {
-    let (parts, body) = request.into_parts();
     let mut segments = decoded(parts.uri.path())?;
     // The service's own prefix.
     segments.remove(0);
@@ -124,7 +128,7 @@ async fn serve(
         caller,
         parameters,
         query: Query::parse(parts.uri.query().unwrap_or_default())?,
-        base_url: base_url(state, &parts),
+        base_url: base_url.to_owned(),
         method: parts.method,
         headers: parts.headers,
         body: Bytes::new(),
@@ -160,7 +164,7 @@ fn find(service: &Service, verb: Option<Verb>, segments: &[String]) -> Found<Rou
     }
 }
 
-fn fail(state: &ApiState, service: &Service, error: &CloudError, id: &str) -> Response {
+fn fail(state: &ApiState, service: &Service, error: &CloudError, base_url: &str, id: &str) -> Response {
     let ErrorBody { content_type, text } = (service.error_body)(error, id);
     let mut response = Response::new(text.into());
     *response.status_mut() = error.status;
@@ -172,7 +176,7 @@ fn fail(state: &ApiState, service: &Service, error: &CloudError, id: &str) -> Re
         }
     }
     if error.status == StatusCode::UNAUTHORIZED
-        && let Some(challenge) = state.settings.auth.challenge()
+        && let Some(challenge) = state.settings.auth.challenge(base_url)
     {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }

@@ -1,4 +1,20 @@
 //! The identity service (Keystone's API v3).
+//!
+//! Tokens are signed texts that say who and for what ([`token_key`]); what that means is looked up each time ([`validated`]), and
+//! remembered by [`crate::auth::Own`] for as long as no identity data changes.
+
+mod auth_scopes;
+mod authenticate;
+pub mod bootstrap;
+mod catalog;
+mod credential_request;
+mod document;
+mod error;
+pub(crate) mod password;
+mod token_document;
+pub(crate) mod token_key;
+mod tokens;
+pub(crate) mod validated;
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service};
 use crate::handler;
@@ -15,7 +31,7 @@ pub static SERVICE: Service =
 static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
 
 /// The lists of all resources.
-const ROUTES: &[&[Route]] = &[DISCOVERY];
+const ROUTES: &[&[Route]] = &[DISCOVERY, tokens::ROUTES, auth_scopes::ROUTES];
 
 const DISCOVERY: &[Route] = &[
     Route::new(Get, "/", Access::Public, handler!(versions))

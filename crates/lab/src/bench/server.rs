@@ -45,7 +45,8 @@ impl Server {
         let log = std::fs::File::create(&log_path).map_err(Error::io("creating", &log_path))?;
         let address = free_port()?;
         let mut command = Command::new(program);
-        command.arg("serve").arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
+        command.args(["serve", "--auth", "none"]);
+        command.arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
         command
             .args(["--listen", &address.to_string()])
             .stdin(Stdio::null())

@@ -133,7 +133,7 @@ fn spawn(program: &Path, state_dir: &Path) -> Result<Child> {
         .map_err(Error::io("opening", &path))?;
     let errors = log.try_clone().map_err(Error::io("opening", &path))?;
     let mut command = Command::new(program);
-    command.arg("serve").arg("--state-dir").arg(state_dir);
+    command.args(["serve", "--auth", "none"]).arg("--state-dir").arg(state_dir);
     command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(true);
     command.spawn().map_err(|source| process::spawn_error(command.as_std(), source))
 }

@@ -10,6 +10,10 @@ pub struct Faults {
     pub is_dead: bool,
     /// So many of the next datagrams are lost on their way in.
     pub lose_next: u32,
+    /// One of so many datagrams is lost on its way in.
+    pub lose_every: Option<u32>,
+    /// Sessions are opened, and what is asked in them is never answered.
+    pub hangs_in_session: bool,
     /// So many of the next answers are lost on their way out, after the deed is done.
     pub lose_next_answers: u32,
     /// Answers are held back for so long.
@@ -53,7 +57,7 @@ impl Faults {
             self.lose_next -= 1;
             return true;
         }
-        self.is_dead
+        self.is_dead || self.lose_every.is_some_and(|every| self.received.is_multiple_of(every.max(1).into()))
     }
 
     /// The forced answer to this request, if there is one.

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod cidr;
+mod dhcp_option;
 pub mod metadata;
 mod port;
 mod quota;
@@ -13,6 +14,7 @@ mod subnet;
 
 pub use addresses::{eui64, lowest_free};
 pub use cidr::{Cidr, CidrError};
+pub use dhcp_option::dhcp_option;
 pub use port::{
     AddressPair, Binding, ExtraDhcpOption, FixedIp, NetworkPort, PortStatus, is_mac_address, mac_from,
 };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use netboot::{Artifact, Boot, BootSource, Mac, Machine, Observation, Pending, Seen, Unavailable};
+use netboot::{Artifact, Boot, BootSource, Lease, Mac, Machine, Observation, Pending, Seen, Unavailable};
 use uuid::Uuid;
 
 pub const MAC: Mac = Mac::new([0x52, 0x54, 0, 0x99, 0, 1]);
@@ -31,8 +31,12 @@ impl Known {
     pub fn set(&self, mac: Mac, boot: Boot) {
         let mut bytes = [0; 16];
         bytes[10..].copy_from_slice(&mac.octets());
-        let machine =
-            Machine { node: Uuid::from_bytes(bytes), hostname: Some("node-1".into()), lease: None, boot };
+        let machine = Machine {
+            node: Uuid::from_bytes(bytes),
+            hostname: Some("node-1".into()),
+            lease: Lease::Pool,
+            boot,
+        };
         self.machines.lock().unwrap().insert(mac, machine);
     }
 

@@ -11,7 +11,7 @@ mod reply;
 mod request;
 
 pub use mac::{Mac, NotAMac};
-pub use reply::{BootFile, Reply, ReplyKind};
+pub use reply::{BootFile, Reply, ReplyKind, Route};
 pub use request::{Arch, Ipxe, Kind, Request, VendorClass};
 
 /// The UDP port that DHCP servers and relays listen on.
@@ -52,6 +52,7 @@ pub enum DhcpError {
 /// The option codes that this module reads or writes (RFC 2132; 93, 94 and 97: RFC 4578; 150: RFC 5859; 175: iPXE's).
 mod code {
     pub const HOST_NAME: u8 = 12;
+    pub const INTERFACE_MTU: u8 = 26;
     pub const REQUESTED_ADDRESS: u8 = 50;
     pub const LEASE_TIME: u8 = 51;
     pub const MESSAGE_TYPE: u8 = 53;
@@ -63,6 +64,8 @@ mod code {
     pub const RELAY_AGENT: u8 = 82;
     pub const ARCHITECTURE: u8 = 93;
     pub const MACHINE_IDENTIFIER: u8 = 97;
+    /// RFC 3442.
+    pub const CLASSLESS_ROUTES: u8 = 121;
     pub const IPXE: u8 = 175;
     /// In the reply's option 175: do not wait for a ProxyDHCP server.
     pub const IPXE_NO_PXEDHCP: u8 = 176;

@@ -35,6 +35,17 @@ pub enum BootFile {
     HttpBoot(String),
 }
 
+/// A route that the client is told of (option 121).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads.
+    pub network: Ipv4Addr,
+    /// Bits of the prefix; at most 32.
+    pub prefix: u8,
+    /// By which router; unspecified: the destination is on the same wire.
+    pub router: Ipv4Addr,
+}
+
 /// A server's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -50,6 +61,10 @@ pub struct Reply {
     pub mask: Option<Ipv4Addr>,
     /// Option 3.
     pub routers: Vec<Ipv4Addr>,
+    /// Option 121. Clients that know it look at no other routers, so the default route belongs in it too (RFC 3442).
+    pub routes: Vec<Route>,
+    /// What a frame carries, in octets (option 26).
+    pub mtu: Option<u16>,
     /// Option 6.
     pub dns: Vec<Ipv4Addr>,
     /// Option 12; at most 255 octets.
@@ -62,6 +77,8 @@ pub struct Reply {
     pub no_proxy_dhcp: bool,
     /// Option 56: why, in a NAK; at most 255 octets.
     pub message: Option<String>,
+    /// Options by code and value that are none of the above; at most 255 octets each. Not read by [`Reply::parse`].
+    pub others: Vec<(u8, Vec<u8>)>,
 }
 
 impl Reply {
@@ -75,12 +92,15 @@ impl Reply {
             lease_seconds: None,
             mask: None,
             routers: Vec::new(),
+            routes: Vec::new(),
+            mtu: None,
             dns: Vec::new(),
             hostname: None,
             domain: None,
             boot: None,
             no_proxy_dhcp: false,
             message: None,
+            others: Vec::new(),
         }
     }
 
@@ -92,6 +112,14 @@ impl Reply {
         fits("the host name", self.hostname.as_deref(), 255)?;
         fits("the domain name", self.domain.as_deref(), 255)?;
         fits("the message", self.message.as_deref(), 255)?;
+        let routes = encode_routes(&self.routes);
+        for (field, size) in std::iter::once(("the routes", routes.len()))
+            .chain(self.others.iter().map(|(_, value)| ("an option", value.len())))
+        {
+            if size > 255 {
+                return Err(DhcpError::TooLong { field, size, limit: 255 });
+            }
+        }
         let keeps_address = self.kind == ReplyKind::Ack;
         let mut message = Message::new_with_id(
             request.xid,
@@ -107,6 +135,10 @@ impl Reply {
         let relayed_nak = self.kind == ReplyKind::Nak && !request.giaddr.is_unspecified();
         if request.broadcast || relayed_nak {
             message.set_flags(Flags::default().set_broadcast());
+        }
+        // First, so that they can't take the place of what the protocol and the boot need.
+        for (code, value) in &self.others {
+            message.opts_mut().insert(raw(*code, value.clone()));
         }
         if let Some(boot) = &self.boot {
             put_boot(&mut message, boot)?;
@@ -126,6 +158,12 @@ impl Reply {
         }
         if !self.routers.is_empty() {
             options.insert(DhcpOption::Router(self.routers.clone()));
+        }
+        if !routes.is_empty() {
+            options.insert(raw(code::CLASSLESS_ROUTES, routes));
+        }
+        if let Some(mtu) = self.mtu {
+            options.insert(raw(code::INTERFACE_MTU, mtu.to_be_bytes().to_vec()));
         }
         if !self.dns.is_empty() {
             options.insert(DhcpOption::DomainNameServer(self.dns.clone()));
@@ -201,6 +239,8 @@ impl Reply {
                     reply.lease_seconds = <[u8; 4]>::try_from(data).ok().map(u32::from_be_bytes)
                 }
                 1 => reply.mask = address(data),
+                code::CLASSLESS_ROUTES => reply.routes = parse_routes(data),
+                code::INTERFACE_MTU => reply.mtu = <[u8; 2]>::try_from(data).ok().map(u16::from_be_bytes),
                 3 => reply.routers = data.chunks_exact(4).filter_map(address).collect(),
                 6 => reply.dns = data.chunks_exact(4).filter_map(address).collect(),
                 code::HOST_NAME => reply.hostname = text(),
@@ -224,6 +264,34 @@ impl Reply {
         reply.kind = kind.ok_or_else(|| malformed("no server's message type (option 53)"))?;
         Ok((view.xid(), mac, reply))
     }
+}
+
+/// RFC 3442: the prefix's length, as many octets of the network as it needs, the router.
+fn encode_routes(routes: &[Route]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for route in routes {
+        let significant = usize::from(route.prefix.min(32)).div_ceil(8);
+        out.push(route.prefix.min(32));
+        out.extend_from_slice(&route.network.octets()[..significant]);
+        out.extend_from_slice(&route.router.octets());
+    }
+    out
+}
+
+/// The routes up to the first that is none.
+fn parse_routes(mut data: &[u8]) -> Vec<Route> {
+    let mut routes = Vec::new();
+    while let [prefix @ 0..=32, rest @ ..] = data {
+        let significant = usize::from(*prefix).div_ceil(8);
+        let Some((octets, left)) = rest.split_at_checked(significant) else { break };
+        let Some((router, left)) = left.split_at_checked(4) else { break };
+        let mut network = [0; 4];
+        network[..significant].copy_from_slice(octets);
+        let Some(router) = address(router) else { break };
+        routes.push(Route { network: network.into(), prefix: *prefix, router });
+        data = left;
+    }
+    routes
 }
 
 fn server_kind(data: &[u8]) -> Option<ReplyKind> {
@@ -318,6 +386,45 @@ mod tests {
         assert!(bytes.windows(5).any(|w| w == [175, 3, 176, 1, 1]));
         assert!(bytes[108..236].iter().all(|&b| b == 0), "a URL is carried by option 67 alone");
         assert_eq!(Reply::parse(&bytes), Ok((0x0102_0304, MAC, reply)));
+    }
+
+    #[test]
+    fn routes_mtu_and_others_are_octets_as_their_rfcs_have_them() {
+        let route = |network: [u8; 4], prefix, router: [u8; 4]| Route {
+            network: network.into(),
+            prefix,
+            router: router.into(),
+        };
+        let mut reply = offer();
+        reply.mtu = Some(9000);
+        // RFC 3442 §"Classless Route Option Format": only the significant octets of the destination.
+        reply.routes = vec![
+            route([0, 0, 0, 0], 0, [10, 77, 0, 254]),
+            route([10, 17, 0, 0], 16, [10, 77, 0, 2]),
+            route([169, 254, 169, 254], 32, [10, 77, 0, 1]),
+        ];
+        let bytes = reply.encode(&discover()).unwrap();
+        assert!(bytes.windows(4).any(|w| w == [26, 2, 0x23, 0x28]));
+        let mut option = vec![121, 5 + 7 + 9, 0, 10, 77, 0, 254, 16, 10, 17, 10, 77, 0, 2];
+        option.extend([32, 169, 254, 169, 254, 10, 77, 0, 1]);
+        assert!(bytes.windows(option.len()).any(|w| w == option));
+        assert_eq!(Reply::parse(&bytes).unwrap().2, reply);
+
+        reply.others = vec![(42, vec![10, 77, 0, 5]), (53, vec![9])];
+        let bytes = reply.encode(&discover()).unwrap();
+        assert!(bytes.windows(6).any(|w| w == [42, 4, 10, 77, 0, 5]));
+        assert_eq!(
+            Reply::parse(&bytes).unwrap().2.kind,
+            ReplyKind::Offer,
+            "the message's type is not theirs to say"
+        );
+        reply.others = vec![(42, vec![0; 256])];
+        assert!(matches!(reply.encode(&discover()), Err(DhcpError::TooLong { size: 256, limit: 255, .. })));
+        reply.others.clear();
+        reply.routes = vec![route([10, 0, 0, 0], 32, [10, 77, 0, 1]); 29];
+        assert!(matches!(reply.encode(&discover()), Err(DhcpError::TooLong { field: "the routes", .. })));
+        assert_eq!(parse_routes(&[33, 1, 2]), []);
+        assert_eq!(parse_routes(&[24, 10, 0, 0, 1, 2]), []);
     }
 
     #[test]
