@@ -17,8 +17,12 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Next, Trouble> {
         // Only a verb of its user, or its end, brings a server out of an error.
         (_, VmState::Error) => VmState::Error,
         (S::Rescue, _) => VmState::Rescued,
-        // While a change is under way the last state stands.
-        (S::Active, state) if node.target_power_state.is_some() => state,
+        // While a change is under way, and where nothing changed, the last state stands: a pretended machine may run while it is off.
+        (S::Active, state) if node.target_power_state.is_some() || power == visit.server.power => match state
+        {
+            VmState::Rescued => VmState::Active,
+            state => state,
+        },
         (S::Active, _) => match node.power_state {
             Some(PowerState::Off) => VmState::Stopped,
             _ => VmState::Active,

@@ -7,6 +7,7 @@ mod bad_bmc;
 mod hardware;
 mod machine;
 mod partitions;
+mod servers;
 mod site;
 mod verbs;
 
