@@ -60,8 +60,8 @@ struct Inner {
     readers: Readers,
     sealer: Sealer,
     due: Notify,
-    servers_due: Notify,
     identity_generation: AtomicU64,
+    servers_due: Notify,
     _lock: fs::File,
 }
 
