@@ -60,8 +60,8 @@ struct Inner {
     readers: Readers,
     sealer: Sealer,
     due: Notify,
-    servers_due: Notify,
     identity_generation: AtomicU64,
+    servers_due: Notify,
     _lock: fs::File,
 }
 
@@ -108,13 +108,13 @@ impl Store {
         &self.inner.sealer
     }
 
+    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
+        &self.inner.identity_generation
+    }
+
     /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
     pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
         self.sealer().derive(purpose)
-    }
-
-    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
-        &self.inner.identity_generation
     }
 
     /// Waits until some node may have become due since the last call returned.
@@ -202,6 +202,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),
+    (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

@@ -1,11 +1,12 @@
-//! A host aggregate: a name, and perhaps an availability zone, for some of the conductors.
+//! A host aggregate: a name for some of the conductors.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// An aggregate as stored. Its availability zone is the metadata of that name, as in Nova.
+/// An aggregate as stored. Its availability zone would be the metadata of that name, as in Nova; the zones of nodes are their
+/// conductor groups, so that the API lets none in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Identity.

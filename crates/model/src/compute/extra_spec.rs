@@ -44,11 +44,8 @@ impl ExtraSpec {
             return Err(format!("The value of extra spec '{key}' has more than {LENGTH} characters."));
         }
         let Some((space, name)) = key.split_once(':') else { return Ok(ExtraSpec::Other) };
-        if let Some(kind) = ["resources", "trait"].into_iter().find(|kind| is_group(space, kind)) {
-            return Err(format!(
-                "Extra spec '{key}' belongs to a numbered group, and a machine is one: write '{kind}:{name}'."
-            ));
-        }
+        // A machine is one: groups (`resources1`) and the rest mean the same.
+        let space = space.trim_end_matches(|c: char| c.is_ascii_digit());
         match space {
             "resources" => resource(key, name, value),
             "trait" => a_trait(key, name, value),
@@ -68,13 +65,6 @@ pub fn check_key(key: &str) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// `resources1`, `trait_net`: a group of its own in placement.
-fn is_group(space: &str, kind: &str) -> bool {
-    space.strip_prefix(kind).is_some_and(|rest| {
-        !rest.is_empty() && (rest.starts_with('_') || rest.bytes().all(|byte| byte.is_ascii_digit()))
-    })
 }
 
 fn is_capitals(name: &str) -> bool {
@@ -118,15 +108,10 @@ fn capability(key: &str, name: &str, value: &str) -> Result<ExtraSpec, String> {
     if name.is_empty() {
         return Err(format!("Extra spec '{key}' names no capability: write 'capabilities:NAME'."));
     }
-    // Nova's operators (`<in>`, `s==`, `>=` …) compare with what a hypervisor reports; a node's capabilities are texts that are
-    // equal or are not. The one that means just that is taken.
-    let plain = value.strip_prefix("s== ").unwrap_or(value).trim();
-    if plain.is_empty() || plain.starts_with(['<', '>', '=', '!']) {
-        return Err(format!(
-            "Extra spec '{key}' has the value '{value}': a capability has the very value that is given here, without operators."
-        ));
+    if value.trim().is_empty() {
+        return Err(format!("Extra spec '{key}' has no value: a capability has the one that is given here."));
     }
-    Ok(ExtraSpec::Capability { name: name.to_owned(), value: plain.to_owned() })
+    Ok(ExtraSpec::Capability { name: name.to_owned(), value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -149,10 +134,9 @@ mod tests {
             read("trait:HW_X", "forbidden"),
             ExtraSpec::Trait { name: "HW_X".into(), is_forbidden: true }
         );
-        for value in ["uefi", "s== uefi"] {
-            let capability = ExtraSpec::Capability { name: "boot_mode".into(), value: "uefi".into() };
-            assert_eq!(read("capabilities:boot_mode", value), capability);
-        }
+        let capability = ExtraSpec::Capability { name: "boot_mode".into(), value: "uefi".into() };
+        assert_eq!(read("capabilities:boot_mode", "uefi"), capability);
+        assert_eq!(read("resources1:VCPU", "0"), read("resources:VCPU", "0"));
         for key in ["cpu_arch", "hw:cpu_policy", "baremetal:deploy_kernel_id", "a b"] {
             assert_eq!(read(key, "x"), ExtraSpec::Other, "{key}");
         }
@@ -169,14 +153,10 @@ mod tests {
             ("resources:CUSTOM_GOLD", "one"),
             ("resources:CUSTOM_GOLD", "-1"),
             ("resources:CUSTOM_GOLD", "2"),
-            ("resources1:CUSTOM_GOLD", "1"),
-            ("trait_x:CUSTOM_A", "required"),
             ("trait:custom_a", "required"),
             ("trait:CUSTOM_A", "wanted"),
             ("capabilities:", "x"),
             ("capabilities:boot_mode", ""),
-            ("capabilities:cpus", ">= 4"),
-            ("capabilities:boot_mode", "<in> uefi"),
         ] {
             let refusal = ExtraSpec::parse(key, value).unwrap_err();
             assert!(refusal.contains(key), "{refusal}");

@@ -1,6 +1,6 @@
 //! A flavor: what kind of machine a server is to have.
 
-use super::extra_spec::ExtraSpec;
+use super::server::ServerFlavor;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,42 +34,13 @@ pub struct Flavor {
     /// Projects that may use it where it is not public.
     #[serde(default)]
     pub projects: BTreeSet<String>,
-    /// What else a machine must have, and free words: see [`ExtraSpec`].
+    /// What else a machine must have, and free words: see [`ExtraSpec`](super::extra_spec::ExtraSpec).
     #[serde(default)]
     pub extra_specs: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Option<Timestamp>,
-}
-
-/// What a flavor asks of a node beyond processors, memory and disk: its extra specs, read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Requirements {
-    /// Resource classes of placement (`CUSTOM_GOLD`) and how many of each; 0 takes one of the three usual ones (`VCPU`, `MEMORY_MB`,
-    /// `DISK_GB`) out of the question.
-    pub resources: BTreeMap<String, u64>,
-    /// Traits that the node must have; deployment gets them too.
-    pub required_traits: BTreeSet<String>,
-    /// Traits that it must not have.
-    pub forbidden_traits: BTreeSet<String>,
-    /// Capabilities (`boot_mode`) and the values that they must have: of the node, and of the deployment.
-    pub capabilities: BTreeMap<String, String>,
-}
-
-impl Requirements {
-    /// The resource class that the node must be of, if the flavor names one; a machine has just one.
-    pub fn resource_class(&self) -> Option<&str> {
-        self.resources
-            .iter()
-            .find(|(class, amount)| class.starts_with("CUSTOM_") && **amount > 0)
-            .map(|(class, _)| class.as_str())
-    }
-
-    /// Is this usual resource (`VCPU`, `MEMORY_MB`, `DISK_GB`) taken out of the question (`resources:VCPU=0`)?
-    pub fn ignores(&self, class: &str) -> bool {
-        self.resources.get(class) == Some(&0)
-    }
 }
 
 impl Flavor {
@@ -106,38 +77,20 @@ impl Flavor {
         self.is_public || self.projects.contains(project)
     }
 
-    /// What its extra specs ask of a node. Specs that don't read are left out: the API lets none of those in.
-    pub fn requirements(&self) -> Requirements {
-        let mut asked = Requirements::default();
-        for (key, value) in &self.extra_specs {
-            match ExtraSpec::parse(key, value) {
-                Ok(ExtraSpec::Resource { class, amount }) => {
-                    asked.resources.insert(class, amount);
-                }
-                Ok(ExtraSpec::Trait { name, is_forbidden }) => {
-                    let traits =
-                        if is_forbidden { &mut asked.forbidden_traits } else { &mut asked.required_traits };
-                    traits.insert(name);
-                }
-                Ok(ExtraSpec::Capability { name, value }) => {
-                    asked.capabilities.insert(name, value);
-                }
-                Ok(ExtraSpec::Other) | Err(_) => {}
-            }
+    /// What a server keeps of it.
+    pub fn of_server(&self) -> ServerFlavor {
+        let size = |number: i64| u64::try_from(number).unwrap_or(0);
+        ServerFlavor {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            vcpus: size(self.vcpus),
+            ram_mb: size(self.ram_mib),
+            disk_gb: size(self.disk_gib),
+            ephemeral_gb: size(self.ephemeral_gib),
+            swap_mb: size(self.swap_mib),
+            extra_specs: self.extra_specs.clone(),
         }
-        asked
     }
-}
-
-/// The resource class of placement that a node's `resource_class` stands for: `baremetal.gold` is `CUSTOM_BAREMETAL_GOLD`.
-///
-/// Source: os-resource-classes' `normalize_name`, which Nova's ironic driver uses.
-pub fn placement_class(resource_class: &str) -> String {
-    let upper = resource_class.to_uppercase();
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let mut name = String::from("CUSTOM_");
-    name.extend(upper.chars().map(|c| if fits(c) { c } else { '_' }));
-    name
 }
 
 #[cfg(test)]
@@ -145,32 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn specs_become_requirements() {
+    fn a_server_keeps_what_it_was_made_by() {
         let mut flavor = Flavor::new(Uuid::nil(), "gold", 1, 2, 3, Timestamp::UNIX_EPOCH);
-        for (key, value) in [
-            ("resources:CUSTOM_GOLD", "1"),
-            ("resources:VCPU", "0"),
-            ("trait:CUSTOM_A", "required"),
-            ("trait:CUSTOM_B", "forbidden"),
-            ("capabilities:boot_mode", "uefi"),
-            ("free", "word"),
-        ] {
-            flavor.extra_specs.insert(key.to_owned(), value.to_owned());
-        }
-        let asked = flavor.requirements();
-        assert_eq!(asked.resource_class(), Some("CUSTOM_GOLD"));
-        assert!(asked.ignores("VCPU") && !asked.ignores("MEMORY_MB"));
-        assert_eq!(asked.required_traits, BTreeSet::from(["CUSTOM_A".to_owned()]));
-        assert_eq!(asked.forbidden_traits, BTreeSet::from(["CUSTOM_B".to_owned()]));
-        assert_eq!(asked.capabilities["boot_mode"], "uefi");
+        flavor.extra_specs.insert("resources:CUSTOM_GOLD".to_owned(), "1".to_owned());
+        flavor.swap_mib = -1;
+        let kept = flavor.of_server();
+        assert_eq!((kept.vcpus, kept.ram_mb, kept.disk_gb, kept.swap_mb), (1, 2, 3, 0));
+        assert_eq!(kept.extra_specs, flavor.extra_specs);
         let stored = serde_json::to_string(&flavor).unwrap();
         assert_eq!(serde_json::from_str::<Flavor>(&stored).unwrap(), flavor);
-    }
-
-    #[test]
-    fn a_class_is_named_as_placement_names_it() {
-        assert_eq!(placement_class("baremetal.gold-1"), "CUSTOM_BAREMETAL_GOLD_1");
-        assert_eq!(placement_class("grün"), "CUSTOM_GR_N");
     }
 
     #[test]

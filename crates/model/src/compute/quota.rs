@@ -1,5 +1,6 @@
 //! Quotas: how much of the compute service a project may use.
 
+use super::server::ServerUsage;
 use crate::state::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -154,43 +155,13 @@ impl QuotaResource {
     }
 }
 
-/// What a project's servers use, or what new ones would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Servers.
-    pub instances: i64,
-    /// Processors.
-    pub cores: i64,
-    /// Memory, MiB.
-    pub ram_mib: i64,
-}
-
-impl Usage {
-    /// What so many servers of this flavor use.
-    pub fn of(flavor: &super::Flavor, count: i64) -> Self {
-        Self {
-            instances: count,
-            cores: flavor.vcpus.saturating_mul(count),
-            ram_mib: flavor.ram_mib.saturating_mul(count),
-        }
-    }
-
-    /// Both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            instances: self.instances.saturating_add(other.instances),
-            cores: self.cores.saturating_add(other.cores),
-            ram_mib: self.ram_mib.saturating_add(other.ram_mib),
-        }
-    }
-
-    /// The first limit that `wanted` more would exceed.
-    pub fn exceeds(self, wanted: Self, limits: &Limits) -> Option<Exceeded> {
-        limits
-            .exceeded(QuotaResource::Instances, self.instances, wanted.instances)
-            .or_else(|| limits.exceeded(QuotaResource::Cores, self.cores, wanted.cores))
-            .or_else(|| limits.exceeded(QuotaResource::Ram, self.ram_mib, wanted.ram_mib))
-    }
+/// The first limit that `wanted` more servers' worth would exceed.
+pub fn exceeds(used: ServerUsage, wanted: ServerUsage, limits: &Limits) -> Option<Exceeded> {
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let check = |resource, used, wanted| limits.exceeded(resource, number(used), number(wanted));
+    check(QuotaResource::Instances, used.instances, wanted.instances)
+        .or_else(|| check(QuotaResource::Cores, used.cores, wanted.cores))
+        .or_else(|| check(QuotaResource::Ram, used.ram_mb, wanted.ram_mb))
 }
 
 #[cfg(test)]
@@ -217,11 +188,11 @@ mod tests {
     #[test]
     fn use_stops_at_the_limit_and_the_refusal_counts() {
         let limits = Limits::of(Some(&quota("p", &[(QuotaResource::Ram, 100)])), None);
-        let used = Usage { instances: 9, cores: 1000, ram_mib: 60 };
-        let more = |instances, ram_mib| Usage { instances, cores: 1000, ram_mib };
-        assert_eq!(used.exceeds(more(1, 40), &limits), None);
-        assert_eq!(used.exceeds(more(1, 41), &limits).unwrap().resource, QuotaResource::Ram);
-        let refusal = used.exceeds(more(2, 0), &limits).unwrap().to_string();
+        let used = ServerUsage { instances: 9, cores: 1000, ram_mb: 60 };
+        let more = |instances, ram_mb| ServerUsage { instances, cores: 1000, ram_mb };
+        assert_eq!(exceeds(used, more(1, 40), &limits), None);
+        assert_eq!(exceeds(used, more(1, 41), &limits).unwrap().resource, QuotaResource::Ram);
+        let refusal = exceeds(used, more(2, 0), &limits).unwrap().to_string();
         assert!(
             refusal.starts_with(
                 "Quota exceeded for instances: Requested 2, but already used 9 of 10 instances."
