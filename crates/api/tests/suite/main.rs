@@ -18,6 +18,7 @@ mod indicators;
 mod inspection_rules;
 mod keystone;
 mod nodes;
+mod object_store;
 mod openapi;
 mod passthru;
 mod personas;

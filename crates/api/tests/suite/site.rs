@@ -24,6 +24,7 @@ pub struct Site {
     pub store: Store,
     /// Moves nothing until a test runs it.
     pub conductor: Conductor,
+    pub state: Arc<ApiState>,
     _dir: tempfile::TempDir,
 }
 
@@ -83,7 +84,9 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
-        let conductor = Conductor::new(store.clone(), conductor::Settings::new("seed", dir.path()), bmcs);
+        let mut conductor = conductor::Settings::new("seed", dir.path());
+        conductor.storage = Some(images::Backend::directory(&dir.path().join("images")).unwrap());
+        let conductor = Conductor::new(store.clone(), conductor, bmcs);
         let settings =
             Settings { drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(), ..settings };
         let state = Arc::new(ApiState {
@@ -94,9 +97,10 @@ impl Site {
         });
         Self {
             operator: api::operator_router(Arc::clone(&state)),
-            ramdisk: api::ramdisk_router(state),
+            ramdisk: api::ramdisk_router(Arc::clone(&state)),
             store,
             conductor,
+            state,
             _dir: dir,
         }
     }
