@@ -22,6 +22,7 @@ mod object_store;
 mod openapi;
 mod passthru;
 mod personas;
+mod placement;
 mod portgroups;
 mod ports;
 mod raid;
