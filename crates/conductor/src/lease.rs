@@ -6,7 +6,6 @@
 //! the config drive tells it. A machine whose card is attached to nothing of the network service's (a VIF of another network service, or none)
 //! is served from the pool, as a site without networks expects.
 
-use jiff::Timestamp;
 use model::network::{Network, NetworkPort, Subnet, dhcp_option};
 use model::node::{Node, Object};
 use model::port::Port;
@@ -129,6 +128,7 @@ pub async fn foreign(store: &Store, net: Ipv4Net) -> Result<Foreign, StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use model::network::{ExtraDhcpOption, FixedIp, HostRoute};
 
     struct World {

@@ -21,11 +21,13 @@ pub mod inspection;
 mod lease;
 mod lookup;
 mod outcome;
+mod partition_image;
 mod power;
 mod provision;
 pub mod request;
 mod rescue_password;
 mod runner;
+pub mod servers;
 mod settings;
 mod states;
 mod steps;
@@ -37,6 +39,7 @@ pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
 pub use request::*;
+pub use servers::{RebootKind, Rebuild, Requester, ServerMetadata};
 pub use settings::Settings;
 
 use bmc::Registry;
@@ -65,9 +68,13 @@ impl Conductor {
         Self { inner: Arc::new(Inner { store, settings, bmcs, wishes: Notify::new() }) }
     }
 
-    /// Moves nodes, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next record.
+    /// Moves nodes and servers, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next record.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::join!(runner::run(self.clone(), stop.clone()), allocation::run(self.clone(), stop));
+        tokio::join!(
+            runner::run(self.clone(), stop.clone()),
+            allocation::run(self.clone(), stop.clone()),
+            servers::run(self.clone(), stop)
+        );
     }
 
     /// Name of this conductor, as nodes show it.

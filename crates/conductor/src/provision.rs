@@ -7,6 +7,7 @@ use crate::glance;
 use crate::hardware;
 use crate::history;
 use crate::image;
+use crate::partition_image;
 use crate::request::{PowerRequest, ProvisionRequest, RequestError};
 use crate::rescue_password;
 use crate::runner;
@@ -36,6 +37,16 @@ impl Conductor {
     /// starts, and records it. The work itself begins when this has returned.
     pub async fn provision(&self, uuid: Uuid, request: ProvisionRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
+        let prepared = self.prepare(uuid, &request).await?;
+        self.edit_free(uuid, |edit| self.enter(edit, &request, &prepared, now)).await
+    }
+
+    /// The first half of [`Conductor::provision`]: what can be looked at before the node is changed. The config drive is stored.
+    pub(crate) async fn prepare(
+        &self,
+        uuid: Uuid,
+        request: &ProvisionRequest,
+    ) -> Result<Prepared, RequestError> {
         self.check_room(request.verb).await?;
         let mut node = self.store().node_with_secrets(uuid).await?.node;
         if starts_deployment(request.verb) {
@@ -45,12 +56,12 @@ impl Conductor {
             let wrong = |reason: String| not_deployable(&node, &reason);
             self.check_ramdisk_images(&node).await.map_err(wrong)?;
             let resolved = self.with_images(&node, None).await.map_err(wrong)?;
-            self.check(&resolved, &request)?;
+            self.check(&resolved, request)?;
         } else {
-            self.check(&node, &request)?;
+            self.check(&node, request)?;
         }
         if starts_deployment(request.verb) {
-            self.check_steps(&node, &request).await?;
+            self.check_steps(&node, request).await?;
         }
         let drive = match &request.config_drive {
             Some(value) => config_drive::stored_form(&node, value).map_err(RequestError::Invalid)?,
@@ -66,30 +77,37 @@ impl Conductor {
             None if request.config_drive.is_some() => self.store().delete_config_drive(uuid).await?,
             None => {}
         }
-        let settings = self.settings();
-        self.edit_free(uuid, |edit| {
-            if starts_deployment(request.verb) {
-                hardware::detect_deploy_interface(&mut edit.node);
-            }
-            // The node may have changed since it was read: what decides is checked again under the lock.
-            self.check(&edit.node, &request)?;
-            if drive.is_some() {
-                edit.node.instance_info.insert("configdrive".into(), MASK.into());
-            } else if request.config_drive.is_some() {
-                edit.node.instance_info.remove("configdrive");
-            }
-            let uefi = hardware::wants_uefi(&edit.node, settings.uefi_by_default);
-            let before = edit.node.provision_state;
-            apply(edit, &request, password.as_ref(), uefi, now)?;
-            if request.verb == Event::Abort
-                && edit.node.provision_state != before
-                && let Some(text) = &edit.node.last_error
-            {
-                edit.history.push(history::aborted(self, &edit.node, text, now));
-            }
-            Ok(())
-        })
-        .await
+        Ok(Prepared { has_drive: drive.is_some(), password })
+    }
+
+    /// The second half: the verb is checked against the node as it is now, and written into it.
+    pub(crate) fn enter(
+        &self,
+        edit: &mut Edit,
+        request: &ProvisionRequest,
+        prepared: &Prepared,
+        now: Timestamp,
+    ) -> Result<(), RequestError> {
+        if starts_deployment(request.verb) {
+            hardware::detect_deploy_interface(&mut edit.node);
+        }
+        // The node may have changed since it was read: what decides is checked again under the lock.
+        self.check(&edit.node, request)?;
+        if prepared.has_drive {
+            edit.node.instance_info.insert("configdrive".into(), MASK.into());
+        } else if request.config_drive.is_some() {
+            edit.node.instance_info.remove("configdrive");
+        }
+        let uefi = hardware::wants_uefi(&edit.node, self.settings().uefi_by_default);
+        let before = edit.node.provision_state;
+        apply(edit, request, prepared.password.as_ref(), uefi, now)?;
+        if request.verb == Event::Abort
+            && edit.node.provision_state != before
+            && let Some(text) = &edit.node.last_error
+        {
+            edit.history.push(history::aborted(self, &edit.node, text, now));
+        }
+        Ok(())
     }
 
     /// Changes a node that nobody holds; one that is held for a moment is tried again.
@@ -261,35 +279,46 @@ impl Conductor {
     /// `PUT …/states/power`: records the change; the reconciler makes it.
     pub async fn power(&self, uuid: Uuid, request: PowerRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
-        self.store()
-            .edit_node(uuid, Guard::Free, now, |edit| {
-                let node = &mut edit.node;
-                if let Some(reason) = power_reason(node) {
-                    return Err(RequestError::Invalid(reason));
-                }
-                if matches!(node.provision_state, ProvisionState::Cleaning | ProvisionState::CleanWait) {
-                    return Err(RequestError::Invalid(invalid_state(request.target.as_str(), node)));
-                }
-                if node.disable_power_off && matches!(request.target, PowerTarget::Off | PowerTarget::SoftOff) {
-                    return Err(RequestError::Conflict(format!("Power off is disabled for node {}", node.uuid)));
-                }
-                if node.target_power_state.is_some() {
-                    return Err(RequestError::Conflict(format!(
-                        "Node {} is already changing its power state; try again when target_power_state is empty.",
-                        node.uuid
-                    )));
-                }
-                node.target_power_state = Some(request.target);
-                node.power_timeout_seconds = request.timeout_seconds;
-                node.last_error = None;
-                node.nudge(now);
-                let asked = LogEvent::new(Some(node.uuid), now, EventKind::Request, request.target.as_str(), "");
-                edit.events.push(asked);
-                Ok(())
-            })
-            .await?;
+        self.store().edit_node(uuid, Guard::Free, now, |edit| enter_power(edit, request, now)).await?;
         Ok(())
     }
+}
+
+/// Writes a power change that is asked for into a node, if nothing speaks against it.
+pub(crate) fn enter_power(
+    edit: &mut Edit,
+    request: PowerRequest,
+    now: Timestamp,
+) -> Result<(), RequestError> {
+    let node = &mut edit.node;
+    if let Some(reason) = power_reason(node) {
+        return Err(RequestError::Invalid(reason));
+    }
+    if matches!(node.provision_state, ProvisionState::Cleaning | ProvisionState::CleanWait) {
+        return Err(RequestError::Invalid(invalid_state(request.target.as_str(), node)));
+    }
+    if node.disable_power_off && matches!(request.target, PowerTarget::Off | PowerTarget::SoftOff) {
+        return Err(RequestError::Conflict(format!("Power off is disabled for node {}", node.uuid)));
+    }
+    if node.target_power_state.is_some() {
+        return Err(RequestError::Conflict(format!(
+            "Node {} is already changing its power state; try again when target_power_state is empty.",
+            node.uuid
+        )));
+    }
+    node.target_power_state = Some(request.target);
+    node.power_timeout_seconds = request.timeout_seconds;
+    node.last_error = None;
+    node.nudge(now);
+    let asked = LogEvent::new(Some(node.uuid), now, EventKind::Request, request.target.as_str(), "");
+    edit.events.push(asked);
+    Ok(())
+}
+
+/// What was found out and made before a verb is written into its node.
+pub(crate) struct Prepared {
+    has_drive: bool,
+    password: Option<Secret>,
 }
 
 /// What is wrong with the node's power settings, if anything is. Asks nobody.
@@ -390,9 +419,9 @@ fn apply(
 
 /// What a deployment notes of its image and of its tenant when it begins.
 fn start_deployment(node: &mut Node, request: &ProvisionRequest, uefi: bool) {
-    let named = |key: &str| node.instance_info.contains_key(key);
-    if named("image_source") {
-        let is_whole = !named("kernel") && !named("ramdisk");
+    partition_image::forget_boot(node);
+    if node.instance_info.contains_key("image_source") {
+        let is_whole = !partition_image::is_one(node);
         let kind = if is_whole { "whole-disk" } else { "partition" };
         node.instance_info.insert("image_type".into(), kind.into());
         node.driver_internal_info.insert("is_whole_disk_image".into(), is_whole.into());

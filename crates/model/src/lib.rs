@@ -6,6 +6,7 @@ pub mod agent;
 pub mod allocation;
 pub mod bios;
 pub mod chassis;
+pub mod compute;
 pub mod deploy_template;
 pub mod driver;
 pub mod errand;
@@ -28,6 +29,7 @@ pub mod state;
 pub mod step;
 pub mod vendor;
 pub mod version;
+pub mod vif;
 pub mod volume;
 pub mod wording;
 

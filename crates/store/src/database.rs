@@ -61,6 +61,7 @@ struct Inner {
     sealer: Sealer,
     due: Notify,
     identity_generation: AtomicU64,
+    servers_due: Notify,
     _lock: fs::File,
 }
 
@@ -87,6 +88,7 @@ impl Store {
                 readers,
                 sealer,
                 due: Notify::new(),
+                servers_due: Notify::new(),
                 identity_generation: AtomicU64::new(0),
                 _lock: lock,
             }),
@@ -106,13 +108,13 @@ impl Store {
         &self.inner.sealer
     }
 
+    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
+        &self.inner.identity_generation
+    }
+
     /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
     pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
         self.sealer().derive(purpose)
-    }
-
-    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
-        &self.inner.identity_generation
     }
 
     /// Waits until some node may have become due since the last call returned.
@@ -122,6 +124,15 @@ impl Store {
 
     pub(crate) fn nudge(&self) {
         self.inner.due.notify_one();
+    }
+
+    /// Waits until some server may have become due since the last call returned.
+    pub async fn servers_due(&self) {
+        self.inner.servers_due.notified().await;
+    }
+
+    pub(crate) fn nudge_servers(&self) {
+        self.inner.servers_due.notify_one();
     }
 
     /// Answers if the database does: for the health check.
@@ -189,6 +200,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "identity", include_str!("../migrations/0006_identity.sql")),
     (7, "images", include_str!("../migrations/0007_images.sql")),
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
+    (9, "compute", include_str!("../migrations/0009_compute.sql")),
+    (10, "servers", include_str!("../migrations/0010_servers.sql")),
     (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
 ];
 

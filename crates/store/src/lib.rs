@@ -5,21 +5,25 @@
 //! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
 //! that lost its node can't write to it any more.
 
+mod aggregate;
 mod allocation;
 mod chassis;
 pub mod claim;
+mod compute_quota;
 pub mod config_drive;
 mod count;
 mod database;
 mod deploy_template;
 pub mod dhcp_lease;
 pub mod event;
+mod flavor;
 mod hardware;
 mod history;
 pub mod identity;
 pub mod image;
 mod inspection_rule;
 pub mod inventory;
+mod keypair;
 pub mod listed;
 pub mod network;
 mod network_address;
@@ -36,6 +40,8 @@ pub mod record;
 mod runbook;
 mod seal;
 mod select;
+pub mod server;
+mod server_group;
 mod shard;
 mod sqlite;
 mod volume;
@@ -53,6 +59,7 @@ pub use node::{Edit, Guard, NodeQuery, NodeRow};
 pub use object_store::Replaced;
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
+pub use server::{DueServer, MachineEdit, NewServer, ServerEdit, ServerSecrets};
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use crate::claim::{self, Claim};
 use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
-use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, micros};
+use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, micros, server};
 use jiff::Timestamp;
 use model::Secret;
 use model::bios::BiosSetting;
@@ -57,7 +57,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    fn new(node: Node) -> Self {
+    pub(crate) fn new(node: Node) -> Self {
         Self { node, events: Vec::new(), history: Vec::new(), bios: None, firmware: None, release: false }
     }
 }
@@ -323,34 +323,54 @@ impl Store {
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
-        let release = edit.release && matches!(guard, Guard::Held(_));
-        if edit.node != node {
-            if edit.node.chassis_uuid != node.chassis_uuid {
-                chassis::require(&mut tx, edit.node.chassis_uuid).await?;
-            }
-            allocation::follow(&mut tx, &node, &mut edit.node).await?;
-            edit.node.updated_at = Some(now);
-            self.write_node(&mut tx, &edit.node, release).await?;
-        } else if release {
-            claim::end(&mut tx, uuid).await?;
-        }
-        for event in &edit.events {
-            event::insert(&mut tx, event).await?;
-        }
-        history::append(&mut tx, uuid, &edit.history).await?;
-        if let Some(settings) = &edit.bios {
-            hardware::replace(&mut tx, uuid, settings).await?;
-        }
-        if let Some(components) = &edit.firmware {
-            hardware::replace(&mut tx, uuid, components).await?;
-        }
+        let is_held = matches!(guard, Guard::Held(_));
+        let release = edit.release && is_held;
+        let told = self.write_edit(&mut tx, &node, &mut edit, release, now).await?;
         tx.commit().await?;
         // A node that stays held is nobody's business until it is released.
-        let is_free = release || !matches!(guard, Guard::Held(_));
+        let is_free = release || !is_held;
         if is_free && edit.node.due.is_some() {
             self.nudge();
         }
+        if told {
+            self.nudge_servers();
+        }
         Ok((out, edit.node))
+    }
+
+    /// Writes a node that was changed, and what is to be said about it, within a transaction. `true`: its server was told.
+    pub(crate) async fn write_edit(
+        &self,
+        tx: &mut Write,
+        before: &Node,
+        edit: &mut Edit,
+        release: bool,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let uuid = before.uuid;
+        let mut told = false;
+        if edit.node != *before {
+            if edit.node.chassis_uuid != before.chassis_uuid {
+                chassis::require(tx, edit.node.chassis_uuid).await?;
+            }
+            allocation::follow(tx, before, &mut edit.node).await?;
+            told = server::follow(tx, before, &edit.node, now).await?;
+            edit.node.updated_at = Some(now);
+            self.write_node(tx, &edit.node, release).await?;
+        } else if release {
+            claim::end(tx, uuid).await?;
+        }
+        for event in &edit.events {
+            event::insert(tx, event).await?;
+        }
+        history::append(tx, uuid, &edit.history).await?;
+        if let Some(settings) = &edit.bios {
+            hardware::replace(tx, uuid, settings).await?;
+        }
+        if let Some(components) = &edit.firmware {
+            hardware::replace(tx, uuid, components).await?;
+        }
+        Ok(told)
     }
 
     /// Reads a node with its secrets within a transaction, if the guard lets us.
@@ -405,13 +425,19 @@ impl Store {
     {
         let mut tx = self.write().await?;
         let row = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
-        allow(&decode(row.try_get("doc").map_err(StoreError::from)?)?)?;
+        let node = decode(row.try_get("doc").map_err(StoreError::from)?)?;
+        allow(&node)?;
+        let gone = Node { instance_uuid: None, ..node.clone() };
+        let told = server::follow(&mut tx, &node, &gone, now).await?;
         sqlx::query("DELETE FROM nodes WHERE uuid = $1")
             .bind(uuid.to_string())
             .execute(&mut *tx)
             .await
             .map_err(StoreError::from)?;
         tx.commit().await?;
+        if told {
+            self.nudge_servers();
+        }
         Ok(())
     }
 }

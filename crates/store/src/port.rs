@@ -1,10 +1,12 @@
 //! Ports.
 
-use crate::record::{Query, Record, insert, overwrite};
+use crate::record::{Query, Record, insert, overwrite, read};
 use crate::select::Column;
 use crate::{Result, Store};
+use jiff::Timestamp;
 use model::port::Port;
 use model::portgroup::Portgroup;
+use model::vif;
 use uuid::Uuid;
 
 impl Record for Port {
@@ -72,6 +74,35 @@ impl Store {
     /// Every port of a node, in the order of their creation.
     pub async fn ports_of_node(&self, node: Uuid) -> Result<Vec<Port>> {
         self.list(&Query::equal("node_uuid", node.to_string())).await
+    }
+
+    /// Detaches every virtual interface from a node's ports and port groups.
+    pub async fn detach_vifs(&self, node: Uuid, now: Timestamp) -> Result<()> {
+        let ports = self.ports_of_node(node).await?;
+        let groups = self.portgroups_of_node(node).await?;
+        let has_any = ports.iter().any(|port| vif::attached(&port.internal_info).is_some())
+            || groups.iter().any(|group| vif::attached(&group.internal_info).is_some());
+        if !has_any {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        for port in ports {
+            let mut port: Port = read(&mut tx, port.uuid).await?;
+            if vif::attached(&port.internal_info).is_some() {
+                vif::detach(&mut port.internal_info, &mut port.extra);
+                port.updated_at = Some(now);
+                overwrite(&mut tx, &port).await?;
+            }
+        }
+        for group in groups {
+            let mut group: Portgroup = read(&mut tx, group.uuid).await?;
+            if vif::attached(&group.internal_info).is_some() {
+                vif::detach(&mut group.internal_info, &mut group.extra);
+                group.updated_at = Some(now);
+                overwrite(&mut tx, &group).await?;
+            }
+        }
+        tx.commit().await
     }
 
     /// The port with one of these MAC addresses (lower case), the first found in their order.

@@ -8,12 +8,15 @@ mod object_store;
 use jiff::{SignedDuration, Timestamp};
 use model::allocation::{Allocation, AllocationState};
 use model::chassis::Chassis;
+use model::compute::quota::{DEFAULTS, QuotaResource};
+use model::compute::{Aggregate, Flavor, Keypair};
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
 use model::portgroup::Portgroup;
 use model::state::Event;
 use model::volume::VolumeTarget;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use store::{Guard, NodeQuery, OpenError, Query, SortDirection, Store, StoreError};
 use uuid::Uuid;
@@ -500,4 +503,86 @@ async fn a_name_that_looks_like_a_uuid_finds_nothing() {
     let found: Allocation = store.get(&second.uuid.to_string()).await.unwrap();
     assert_eq!(found, second);
     assert_eq!(store.get::<Allocation>("second").await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn flavors_are_found_by_their_own_id_and_their_names_are_unique() {
+    let (_dir, store) = site().await;
+    let mut gold = Flavor::new(Uuid::new_v4(), "gold", 8, 1024, 10, Timestamp::now());
+    gold.id = "1".to_owned();
+    store.create(&gold).await.unwrap();
+    assert_eq!(store.flavor("1").await.unwrap(), gold);
+    for ident in ["gold", "2", &gold.uuid.to_string()] {
+        assert!(matches!(store.flavor(ident).await, Err(StoreError::NotFound { what: "Flavor", .. })));
+    }
+    let mut other = Flavor { uuid: Uuid::new_v4(), id: "2".to_owned(), ..gold.clone() };
+    assert!(matches!(store.create(&other).await, Err(StoreError::Duplicate { field: "name", .. })));
+    other.name = "silver".to_owned();
+    other.id = "1".to_owned();
+    assert!(matches!(store.create(&other).await, Err(StoreError::Duplicate { field: "flavor_id", .. })));
+    assert_eq!(store.flavors().await.unwrap(), [gold]);
+}
+
+#[tokio::test]
+async fn a_keypairs_name_is_one_of_its_users() {
+    let (_dir, store) = site().await;
+    let key = |name: &str, user: &str| Keypair {
+        uuid: Uuid::new_v4(),
+        name: name.to_owned(),
+        user_id: user.to_owned(),
+        public_key: "ssh-ed25519 AAAA".to_owned(),
+        fingerprint: "00".to_owned(),
+        created_at: Timestamp::now(),
+    };
+    let (b, a, hers) = (key("b", "alice"), key("a", "alice"), key("a", "bob"));
+    for pair in [&b, &a, &hers] {
+        store.create(pair).await.unwrap();
+    }
+    let twice = store.create(&key("a", "bob")).await;
+    assert!(matches!(twice, Err(StoreError::Duplicate { field: "name", .. })), "{twice:?}");
+    assert_eq!(store.keypairs("alice").await.unwrap(), [a, b]);
+    assert_eq!(store.keypair("bob", "a").await.unwrap(), hers);
+    assert!(matches!(store.keypair("bob", "b").await, Err(StoreError::NotFound { what: "Keypair", .. })));
+}
+
+#[tokio::test]
+async fn limits_that_are_set_one_by_one_add_up_and_are_forgotten_together() {
+    let (_dir, store) = site().await;
+    let instances =
+        async |project| store.compute_limits(project).await.unwrap().get(QuotaResource::Instances);
+    let set = async |holder, resource, limit| {
+        store.set_compute_quota(holder, &BTreeMap::from([(resource, limit)])).await.unwrap();
+    };
+    assert_eq!(instances(Some("p")).await, 10);
+    set(DEFAULTS, QuotaResource::Instances, 5).await;
+    set("p", QuotaResource::Cores, 7).await;
+    assert_eq!((instances(Some("p")).await, instances(None).await), (5, 5));
+    set("p", QuotaResource::Instances, 3).await;
+    assert_eq!(store.compute_limits(Some("p")).await.unwrap().get(QuotaResource::Cores), 7);
+    assert_eq!((instances(Some("p")).await, instances(Some("q")).await), (3, 5));
+    store.delete_compute_quota("p").await.unwrap();
+    store.delete_compute_quota("p").await.unwrap();
+    assert_eq!(instances(Some("p")).await, 5);
+}
+
+#[tokio::test]
+async fn aggregates_are_numbered() {
+    let (_dir, store) = site().await;
+    let aggregate = |name: &str| Aggregate {
+        uuid: Uuid::new_v4(),
+        id: 0,
+        name: name.to_owned(),
+        hosts: BTreeSet::new(),
+        metadata: BTreeMap::new(),
+        created_at: Timestamp::now(),
+        updated_at: None,
+    };
+    let first = store.create_aggregate(aggregate("a")).await.unwrap();
+    let second = store.create_aggregate(aggregate("b")).await.unwrap();
+    assert_eq!((first.id, second.id), (1, 2));
+    let twice = store.create_aggregate(aggregate("b")).await;
+    assert!(matches!(twice, Err(StoreError::Duplicate { field: "name", .. })));
+    assert_eq!(store.aggregate("2").await.unwrap(), second);
+    assert_eq!(store.aggregate(&first.uuid.to_string()).await.unwrap(), first);
+    assert!(matches!(store.aggregate("3").await, Err(StoreError::NotFound { what: "Aggregate", .. })));
 }

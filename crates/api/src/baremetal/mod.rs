@@ -66,6 +66,8 @@ use model::volume::{VolumeConnector, VolumeTarget};
 use std::sync::LazyLock;
 use volume::Volume;
 
+pub(crate) use traits::is_trait;
+
 /// Every route that is served.
 pub static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ROUTES));
 

@@ -1,11 +1,32 @@
-//! The compute service (Nova's API v2.1).
+//! The compute service (Nova's API v2.1): servers on bare metal, and what belongs to them.
+//!
+//! A file a resource. Microversions that change little things are numbers in the handlers (`call.minor >= 61`), as in Nova's own history of
+//! them; what came or went as a whole says `call.since(55)?`, `call.until(88, …)?` in its first line.
+
+mod aggregates;
+mod availability_zones;
+mod body;
+mod flavor_access;
+mod flavor_extra_specs;
+mod flavors;
+mod hypervisors;
+mod keypairs;
+mod limits;
+mod paging;
+mod quota_sets;
+mod server_groups;
+mod services;
+mod usages;
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service, Versions};
 use crate::handler;
 use crate::route::Table;
 use crate::route::Verb::Get;
-use serde_json::json;
+use model::compute::Server;
+use model::compute::scheduler::DEFAULT_ZONE;
+use serde_json::{Value, json};
 use std::sync::LazyLock;
+use uuid::Uuid;
 
 /// The service.
 pub static SERVICE: Service = Service {
@@ -25,7 +46,21 @@ pub static SERVICE: Service = Service {
 static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
 
 /// The lists of all resources.
-const ROUTES: &[&[Route]] = &[DISCOVERY];
+const ROUTES: &[&[Route]] = &[
+    DISCOVERY,
+    flavors::ROUTES,
+    flavor_extra_specs::ROUTES,
+    flavor_access::ROUTES,
+    keypairs::ROUTES,
+    quota_sets::ROUTES,
+    limits::ROUTES,
+    server_groups::ROUTES,
+    aggregates::ROUTES,
+    hypervisors::ROUTES,
+    services::ROUTES,
+    availability_zones::ROUTES,
+    usages::ROUTES,
+];
 
 const DISCOVERY: &[Route] = &[
     Route::new(Get, "/", Access::Public, handler!(versions)).says("Lists the API's versions."),
@@ -72,4 +107,22 @@ async fn version(call: Call) -> Result<Reply, CloudError> {
     version["media-types"] =
         json!([{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}]);
     Reply::json(&json!({"version": version}))
+}
+
+/// The `self` and `bookmark` links of a resource.
+fn links(call: &Call, collection: &str, id: &str) -> Value {
+    json!([
+        {"rel": "self", "href": call.url(&format!("/v2.1/{collection}/{id}"))},
+        {"rel": "bookmark", "href": call.url(&format!("/{collection}/{id}"))},
+    ])
+}
+
+/// The number that stands for a thing where old microversions number things: its own, though nothing counts them.
+fn number(uuid: Uuid) -> u32 {
+    u32::try_from(uuid.as_u128() & 0x7fff_ffff).unwrap_or(0)
+}
+
+/// What Nova calls a server on its hypervisor (`instance-0000002a`).
+fn instance_name(server: &Server) -> String {
+    format!("instance-{:08x}", number(server.uuid))
 }

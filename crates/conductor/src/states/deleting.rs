@@ -15,6 +15,7 @@ use model::state::Event;
 const TRACES: &[&str] = &[
     "instance",
     "root_uuid_or_disk_id",
+    "boot_option",
     "is_whole_disk_image",
     "is_source_a_path",
     "deploy_boot_mode",
@@ -27,6 +28,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         power::ensure(visit, PowerState::Off).await?;
     }
     visit.conductor.store().delete_config_drive(visit.node.uuid).await?;
+    visit.conductor.store().detach_vifs(visit.node.uuid, visit.now()).await?;
     Ok(Outcome::next_with(Event::CleanUp, |node| {
         node.instance_info.clear();
         node.instance_uuid = None;

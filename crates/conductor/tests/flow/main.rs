@@ -6,6 +6,7 @@ mod allocations;
 mod bad_bmc;
 mod hardware;
 mod machine;
+mod partitions;
 mod site;
 mod verbs;
 
