@@ -84,9 +84,9 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
-        let mut conductor = conductor::Settings::new("seed", dir.path());
-        conductor.storage = Some(images::Backend::directory(&dir.path().join("images")).unwrap());
-        let conductor = Conductor::new(store.clone(), conductor, bmcs);
+        let storage = images::Backend::directory(&dir.path().join("storage")).unwrap();
+        let conductor_settings = conductor::Settings::new("seed", dir.path()).with_storage(storage);
+        let conductor = Conductor::new(store.clone(), conductor_settings, bmcs);
         let settings =
             Settings { drivers: Enabled::with_hardware_types(&["ipmi", FAKE]).unwrap(), ..settings };
         let state = Arc::new(ApiState {
