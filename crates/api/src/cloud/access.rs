@@ -40,7 +40,7 @@ fn writes(who: &Credentials) -> bool {
 impl Call {
     /// May the caller read what belongs to this project or, unless it `only_looks`, change it? As [`Access::Project`] asks it, of one
     /// project. Nobody without a token may.
-    pub fn may_use(&self, project: &str, only_looks: bool) -> bool {
+    pub fn may_use_project(&self, project: &str, only_looks: bool) -> bool {
         let Some(who) = self.caller.identity.as_ref().map(|identity| &identity.credentials) else {
             return false;
         };

@@ -82,8 +82,8 @@ pub(super) async fn admit(call: &Call, deed: Deed) -> Result<Guest, CloudError> 
             _ => Err(temp_url::invalid()),
         };
     }
-    if call.may_use(project, deed != Deed::Change) {
-        return Ok(guest(call.may_use(project, false), None, Reach::Account));
+    if call.may_use_project(project, deed != Deed::Change) {
+        return Ok(guest(call.may_use_project(project, false), None, Reach::Account));
     }
     if matches!(deed, Deed::List | Deed::Read)
         && let Some(container) = find(call, project, container).await?
