@@ -2,6 +2,7 @@
 
 use api::auth::{Auth, Own, ProjectName};
 use api::identity::bootstrap::Login;
+use api::image::ImageSettings;
 use api::{ApiState, Settings};
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +26,7 @@ pub struct Site {
     pub store: Store,
     /// Moves nothing until a test runs it.
     pub conductor: Conductor,
+    pub state: Arc<ApiState>,
     _dir: tempfile::TempDir,
 }
 
@@ -76,8 +78,8 @@ impl Site {
     }
 
     /// The same with the services of the cloud.
-    pub async fn cloud(auth: Auth) -> Self {
-        Self::set(Settings { auth, cloud: true, ..Settings::default() }).await
+    pub async fn cloud(auth: Auth, images: ImageSettings) -> Self {
+        Self::set(Settings { auth, cloud: true, images, ..Settings::default() }).await
     }
 
     /// The same with an identity service of its own, and the log-ins of its first start.
@@ -119,9 +121,10 @@ impl Site {
         });
         Self {
             operator: api::operator_router(Arc::clone(&state)),
-            ramdisk: api::ramdisk_router(state),
+            ramdisk: api::ramdisk_router(Arc::clone(&state)),
             store,
             conductor,
+            state,
             _dir: dir,
         }
     }
