@@ -107,7 +107,7 @@ async fn every_route_refuses_those_who_may_not_call_it() {
             }
             refused("forged").await.is(401);
             match route.access {
-                Access::Project => drop(refused("nobody").await.is(403)),
+                Access::Project | Access::Granted => drop(refused("nobody").await.is(403)),
                 Access::Operator => {
                     refused("nobody").await.is(403);
                     refused("alice").await.is(403);

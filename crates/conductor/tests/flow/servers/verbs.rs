@@ -1,6 +1,6 @@
 //! What users do with servers that they have, and what operators do to the machines below them.
 
-use super::cloud::{Cloud, by, gone, settled, until};
+use super::cloud::{Cloud, OTHER_IMAGE, by, gone, settled, until};
 use crate::World;
 use crate::site::Site;
 use conductor::{ProvisionRequest, RebootKind, Rebuild, RequestError, Requester};
@@ -61,7 +61,7 @@ async fn a_rebuild_writes_another_image_on_the_same_node() {
     let cloud = Cloud::new(&site).await;
     let server = active(&site, &cloud, "n1").await;
     let (uuid, node) = (server.uuid, server.node.unwrap());
-    let image = ServerImage { id: Uuid::from_u128(7).to_string(), ..ServerImage::default() };
+    let image = ServerImage { id: Uuid::from_u128(OTHER_IMAGE).to_string(), ..ServerImage::default() };
     let rebuild = Rebuild {
         image: image.clone(),
         preserve_ephemeral: true,
@@ -76,7 +76,7 @@ async fn a_rebuild_writes_another_image_on_the_same_node() {
     assert_eq!((server.status(), server.node, server.image.clone()), ("SHUTOFF", Some(node), Some(image)));
     assert_eq!(server.work, Default::default());
     let machine = site.node(node).await;
-    assert_eq!(machine.instance_info["image_source"], Uuid::from_u128(7).to_string());
+    assert_eq!(machine.instance_info["image_source"], Uuid::from_u128(OTHER_IMAGE).to_string());
     assert_eq!(machine.instance_info["display_name"], "db");
     assert_eq!(machine.instance_info["preserve_ephemeral"], "True");
     let drive = site.store.config_drive(node).await.unwrap().unwrap();
