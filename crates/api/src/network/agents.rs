@@ -61,7 +61,7 @@ async fn agent(call: &Call) -> Result<Option<Value>, CloudError> {
     }
     let interfaces: serde_json::Map<String, Value> =
         served.into_iter().map(|(interface, address)| (interface, json!(address))).collect();
-    let host = &call.state.conductor.settings().hostname;
+    let host = call.state.conductor.hostname();
     let subnets: Vec<Subnet> = store.list(&Query::default()).await?;
     let with_dhcp = subnets.iter().filter(|subnet| subnet.enable_dhcp && subnet.ip_version() == 4);
     let started = super::agent_time(call.state.started_at);

@@ -17,6 +17,8 @@ mod hostile;
 mod indicators;
 mod inspection_rules;
 mod keystone;
+mod network_ports;
+mod networks;
 mod nodes;
 mod openapi;
 mod passthru;
