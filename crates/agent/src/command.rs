@@ -4,7 +4,7 @@ mod logs;
 mod steps;
 
 use crate::bell::lock;
-use crate::efi;
+use crate::bootloader;
 use crate::fault::Fault;
 use crate::image;
 use crate::run::{Agent, Ending};
@@ -208,7 +208,7 @@ fn plan(agent: &Arc<Agent>, extension: &str, name: &str, params: Map<String, Val
         ("image", "install_bootloader") => {
             let params: InstallBootloaderParams = read(params)?;
             let agent = agent.clone();
-            Ok(Plan::Later(Box::new(move || install_bootloader(&agent, &params))))
+            Ok(Plan::Later(Box::new(move || bootloader::install(&agent, &params))))
         }
         ("log", "collect_system_logs") => Ok(Plan::Now(logs::collect(agent))),
         ("poll", "get_hardware_info") => {
@@ -242,21 +242,4 @@ fn end(agent: &Arc<Agent>, ending: Ending) -> Result<Value, Fault> {
     sync();
     agent.end(ending);
     Ok(Value::Null)
-}
-
-/// A whole-disk image brings its boot loader: with UEFI the firmware is told of it, with BIOS there is nothing to do.
-fn install_bootloader(agent: &Agent, params: &InstallBootloaderParams) -> Result<Value, Fault> {
-    if !agent.machine.is_uefi() {
-        say!("booted by BIOS: the image's own boot code is used");
-        return Ok(Value::Null);
-    }
-    let device = image::root_device(agent)?;
-    let target = image::open(&device)?;
-    match efi::set_boot_entry(&target, &agent.machine.efi_variables()) {
-        Err(fault) if params.ignore_bootloader_failure == Some(true) => {
-            say!("ignored: {fault}");
-            Ok(Value::Null)
-        }
-        other => other.map(|_| Value::Null),
-    }
 }

@@ -1,5 +1,7 @@
 //! `standby.prepare_image`: the image, the config drive, and what the conductor wants to know about them.
 
+mod grow;
+mod partition;
 mod source;
 
 use crate::bell::{lock, pause};
@@ -9,7 +11,7 @@ use crate::machine::BlockDevice;
 use crate::run::Agent;
 use crate::say;
 use disk::partition::{move_backup_to_end, read_table, write_config_drive};
-use disk::{Checksum, Disk, Format, Phase, Policy, Progress, WriteOptions, write_image};
+use disk::{Checksum, Disk, Format, Phase, Policy, Progress, Report, WriteOptions, write_image};
 use model::Secret;
 use model::agent::{ImageInfo, PartitionUuids, PrepareImageParams};
 use model::hints::{RootHints, choose};
@@ -39,12 +41,7 @@ pub fn validate(info: &ImageInfo) -> Result<(), Fault> {
             "Image checksum is not available: give 'os_hash_algo' and 'os_hash_value', or 'checksum'.",
         ));
     }
-    if info.image_type.as_deref() == Some("partition") {
-        return Err(Fault::invalid_params(
-            "this ramdisk writes whole-disk images only; use one, or boot the ironic-python-agent's ramdisk",
-        ));
-    }
-    Ok(())
+    if partition::is_asked_for(info) { partition::validate(info) } else { Ok(()) }
 }
 
 /// Writes the image and the config drive to the root disk. Returns what the conductor logs.
@@ -56,7 +53,12 @@ pub fn prepare(agent: &Agent, params: &PrepareImageParams) -> Result<String, Fau
     let name = &device.disk.name;
     let target = open(&device)?;
     let options = write_options(agent, info)?;
-    write(agent, info, &target, name, &options)?;
+    if partition::is_asked_for(info) {
+        return partition::prepare(agent, info, &device, target, options, config_drive.as_deref());
+    }
+    from_urls(agent, info, name, |source, progress| {
+        write_image(source, &target, &options, progress).map(|report| (report.clone(), report))
+    })?;
 
     let iso_length = config_drive.as_ref().map_or(0, Vec::len);
     match &config_drive {
@@ -81,19 +83,22 @@ pub fn prepare(agent: &Agent, params: &PrepareImageParams) -> Result<String, Fau
     Ok(format!("image ({}) written to device {name} root_uuid={root}", info.id))
 }
 
-fn write(
+/// How a source is written to the disk: what the conductor is to know, and what there is to tell of the image.
+type Written<T> = disk::Result<(T, Report)>;
+
+/// Tries the image's URLs in their order until one could be written.
+fn from_urls<T>(
     agent: &Agent,
     info: &ImageInfo,
-    target: &Disk,
     name: &str,
-    options: &WriteOptions,
-) -> Result<(), Fault> {
+    mut write: impl FnMut(&mut HttpSource, &mut dyn FnMut(Progress)) -> Written<T>,
+) -> Result<T, Fault> {
     let mut reasons = Vec::new();
     for text in &info.urls {
         let Some(url) = Url::parse(text) else { continue };
         say!("{name}: writing {url}");
-        match write_from(agent, info, &url, target, name, options) {
-            Ok(()) => return Ok(()),
+        match from_url(agent, info, &url, name, &mut write) {
+            Ok(done) => return Ok(done),
             Err(fault) => {
                 say!("{url}: {fault}");
                 reasons.push((url.to_string(), fault));
@@ -109,21 +114,20 @@ fn write(
     }
 }
 
-fn write_from(
+fn from_url<T>(
     agent: &Agent,
     info: &ImageInfo,
     url: &Url,
-    target: &Disk,
     name: &str,
-    options: &WriteOptions,
-) -> Result<(), Fault> {
+    write: &mut impl FnMut(&mut HttpSource, &mut dyn FnMut(Progress)) -> Written<T>,
+) -> Result<T, Fault> {
     let failed = |error: &dyn std::fmt::Display| {
         Fault::download(format!("Download of image {} from {url} failed: {error}", info.id))
     };
     let mut source = HttpSource::open(&agent.client, &agent.options, url, authorization(info)?)
         .map_err(|error| failed(&error))?;
     let (mut told, mut last) = (Instant::now(), None);
-    let report = write_image(&mut source, target, options, &mut |progress: Progress| {
+    let (done, report) = write(&mut source, &mut |progress: Progress| {
         if told.elapsed() > PROGRESS || (progress.phase != Phase::Writing && last != Some(progress.phase)) {
             say!("{name}: {}", describe(progress));
             (told, last) = (Instant::now(), Some(progress.phase));
@@ -142,7 +146,7 @@ fn write_from(
     if let Some(peak) = peak_memory() {
         say!("memory at its peak: {peak}");
     }
-    Ok(())
+    Ok(done)
 }
 
 /// The most memory this process ever had resident, as the kernel writes it.

@@ -5,6 +5,7 @@
 //! Everything is blocking threads: one listens, one heartbeats, at most one runs a command.
 
 pub mod bell;
+pub mod bootloader;
 pub mod command;
 pub mod console;
 pub mod efi;

@@ -80,6 +80,8 @@ pub struct Settings {
     pub allow_md5_checksum: bool,
     /// Steps that users may not ask for, as `interface.step` (`[api] disallow_{clean,deploy,service}_steps`).
     pub disallowed_steps: Vec<String>,
+    /// The image service's.
+    pub images: image::ImageSettings,
 }
 
 impl Default for Settings {
@@ -99,6 +101,7 @@ impl Default for Settings {
             agent_tls_min_version: "1.3".to_owned(),
             allow_md5_checksum: true,
             disallowed_steps: vec!["vendor.send_raw".to_owned()],
+            images: image::ImageSettings::default(),
         }
     }
 }
@@ -113,10 +116,10 @@ pub struct ArrivedAt(pub std::net::SocketAddr);
 
 /// Every route, for operators and tenants.
 pub fn operator_router(state: Arc<ApiState>) -> Router {
-    serve::router(state, route::Audience::Operator)
+    serve::router(state.clone(), route::Audience::Operator).merge(image::machines::router(state))
 }
 
-/// Only what a ramdisk needs (discovery, lookup, heartbeat), for the provisioning network.
+/// Only what a ramdisk needs (discovery, lookup, heartbeat, images by signed links), for the provisioning network.
 pub fn ramdisk_router(state: Arc<ApiState>) -> Router {
-    serve::router(state, route::Audience::Ramdisk)
+    serve::router(state.clone(), route::Audience::Ramdisk).merge(image::machines::router(state))
 }

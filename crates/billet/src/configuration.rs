@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key optional, unknown keys refused.
 
+mod image;
 mod work;
 
 use anyhow::{Context, Result, bail};
@@ -46,6 +47,8 @@ pub struct File {
     pub inspector: work::Inspector,
     /// `[fake]`
     pub fake: work::Fake,
+    /// `[image]`
+    pub image: image::Image,
     /// Where the database and the keys are kept.
     pub state_dir: Option<PathBuf>,
 }
@@ -212,6 +215,9 @@ pub struct Netboot {
     pub https_port: Option<u16>,
     /// Directory with undionly.kpxe and snponly.efi.
     pub programs: Option<PathBuf>,
+    /// How machines reach the port for machines, as in `http://192.0.2.1:6386`, where that is not the address that their agents call:
+    /// behind address translation, say. Images are fetched from there.
+    pub url: Option<String>,
 }
 
 impl File {
@@ -236,6 +242,18 @@ impl File {
         );
         settings.inspection = self.inspector.settings()?;
         settings.fake = self.fake.delays()?;
+        if let Some(url) = &self.netboot.url {
+            let url = url.trim_end_matches('/');
+            let is_base = url.split_once("://").is_some_and(|(scheme, rest)| {
+                matches!(scheme, "http" | "https") && !rest.is_empty() && !rest.contains(['/', '?', '#', ' '])
+            });
+            if !is_base {
+                bail!(
+                    "netboot.url is \"{url}\"; it must be scheme, host and port, as in http://192.0.2.1:6386"
+                );
+            }
+            settings.machines_url = Some(url.to_owned());
+        }
         Ok(settings)
     }
 }
@@ -339,6 +357,7 @@ mod tests {
             ("[inspector]\nhooks = [\"ports\"]\n", "validate-interfaces"),
             ("[inspector]\nadd_ports = \"some\"\n", "active, all, pxe"),
             ("[fake]\nbios_delay = \"5,1\"\n", "fake.bios_delay"),
+            ("[netboot]\nurl = \"http://h/x\"\n", "netboot.url"),
         ] {
             let file: File = toml::from_str(wrong).unwrap();
             let error = format!("{:#}", file.conductor_settings("h".into(), Path::new("/x")).unwrap_err());

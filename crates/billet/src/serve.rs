@@ -90,7 +90,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     let mut api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-    let settings = file.conductor_settings(hostname, &state_dir)?;
+    let mut settings = file.conductor_settings(hostname, &state_dir)?;
 
     listener::raise_file_limit();
     // Before anybody can see that it runs, and ask it to end.
@@ -113,6 +113,9 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         api_settings.auth = own(&file, &store, &state_dir)?;
         api_settings.cloud = true;
     }
+    if api_settings.cloud {
+        settings.storage = Some(file.image.backend(&state_dir)?);
+    }
     let conductor =
         Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
     let stop = CancellationToken::new();
@@ -124,6 +127,12 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
+    api::object_store::recover(&state).await.context("state directory")?;
+    {
+        let (state, stop) = (state.clone(), stop.clone());
+        tasks.spawn(async move { stop.run_until_cancelled(api::object_store::run(state)).await });
+    }
+    api::image::resume(&state).await.context("state directory")?;
     start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &stop, &tasks).await?;
     {
         let (conductor, stop) = (conductor.clone(), stop.clone());
@@ -164,7 +173,9 @@ fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
             bail!("--auth basic needs api.htpasswd = \"FILE\" in the configuration (htpasswd -B makes one)")
         }
     };
-    let mut settings = api::Settings { auth, drivers: section.drivers()?, ..api::Settings::default() };
+    let images = file.image.settings()?;
+    let mut settings =
+        api::Settings { auth, drivers: section.drivers()?, images, ..api::Settings::default() };
     if let Some(may) = section.project_admin_can_manage_own_nodes {
         settings.project_admin_can_manage_own_nodes = may;
     }
@@ -261,7 +272,12 @@ async fn start_machine_side(
     // Where tokens travel over TLS, they don't also travel without.
     let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
     store.put_own_addresses(&own.collect::<Vec<_>>()).await.context("the network service")?;
-    let router = if over_tls.is_some() { servers.router() } else { servers.router().merge(ramdisks.clone()) };
+    let router = servers.router().merge(if over_tls.is_some() {
+        // What machines boot may be an image.
+        api::image::machines::router(state.clone())
+    } else {
+        ramdisks.clone()
+    });
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {
         let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;

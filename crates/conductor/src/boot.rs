@@ -29,6 +29,29 @@ pub async fn set_device(visit: &mut Visit<'_>, device: BootDevice, persistent: b
         .await
 }
 
+/// Makes the machine boot its instance from now on: over the network where that is how the instance boots, else from its disk.
+pub async fn set_instance_device(visit: &mut Visit<'_>) -> Result<(), Failure> {
+    let device = match hardware::boots_over_network(&visit.node) {
+        true => BootDevice::Pxe,
+        false => BootDevice::Disk,
+    };
+    set_device(visit, device, true).await
+}
+
+/// The power is off and the ramdisk's work is done: a machine that asks the network again is to get its instance.
+pub async fn end_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
+    if visit.node.work.boot.as_ref().is_none_or(|boot| boot.is_over) {
+        return Ok(());
+    }
+    visit
+        .edit(|edit| {
+            if let Some(boot) = &mut edit.node.work.boot {
+                boot.is_over = true;
+            }
+        })
+        .await
+}
+
 /// Restarts the machine into the ramdisk. The attempt is recorded before the power is touched; a restart of the conductor in
 /// between repeats the power cycle without counting it twice.
 pub async fn start_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
@@ -48,6 +71,7 @@ pub async fn start_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
                 last_seen: None,
                 last_seen_at: None,
                 ramdisk_sent_at: None,
+                is_over: false,
             });
             work.deadline.get_or_insert(deadline);
             work.command = None;

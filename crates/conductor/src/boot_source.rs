@@ -3,6 +3,7 @@
 use crate::hardware;
 use crate::image;
 use crate::lease;
+use crate::partition_image;
 use crate::{Conductor, Settings};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
@@ -89,7 +90,7 @@ fn api_url(scheme: &str, port: u16) -> String {
 
 /// Does the machine run our ramdisk, or is it on its way there?
 fn runs_ramdisk(node: &Node) -> bool {
-    node.provision_state.answers_lookup() && node.work.boot.is_some()
+    node.provision_state.answers_lookup() && node.work.boot.as_ref().is_some_and(|boot| !boot.is_over)
 }
 
 /// A ramdisk only while the node's work has a boot under way; an instance that is itself a ramdisk each time; otherwise its own
@@ -124,8 +125,11 @@ fn boot_of(settings: &Settings, node: &Node, port: &Port, api: &str) -> Boot {
     }
 }
 
-/// Kernel and ramdisk of an instance that consists of them, from the time that its deployment begins.
+/// What an instance boots over the network: kernel and ramdisk that lead to its root file system, or of which it consists.
 fn instance_of(settings: &Settings, node: &Node) -> Option<Boot> {
+    if let Some(root) = partition_image::netboot_root(node) {
+        return partition_instance(settings, node, root);
+    }
     let is_deployed = matches!(node.provision_state, S::Deploying | S::Active | S::Adopting);
     if !is_deployed || !hardware::instance_is_ramdisk(node) {
         return None;
@@ -136,6 +140,23 @@ fn instance_of(settings: &Settings, node: &Node) -> Option<Boot> {
         kernel: artifact(kernel),
         initramfs: artifact(ramdisk),
         cmdline: format!("root=/dev/ram0 text {} {arguments}", appended(settings, node)),
+    })
+}
+
+/// From the time that its image is written until it is deleted, in whichever state the node is; a rescued machine runs something else.
+fn partition_instance(settings: &Settings, node: &Node, root: &str) -> Option<Boot> {
+    let is_rescued =
+        matches!(node.provision_state, S::Rescue | S::Rescuing | S::RescueWait | S::RescueFailed);
+    let (kernel, ramdisk) = image::kernel_and_ramdisk(node).ok().filter(|_| !is_rescued)?;
+    let site = appended(settings, node);
+    let parameters = match text_of(&node.instance_info, "kernel_append_params") {
+        Some(own) => own.replace("%default%", &site),
+        None => site,
+    };
+    Some(Boot::Ramdisk {
+        kernel: artifact(kernel),
+        initramfs: artifact(ramdisk),
+        cmdline: format!("root=UUID={root} ro text {parameters}"),
     })
 }
 

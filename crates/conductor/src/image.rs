@@ -2,6 +2,7 @@
 
 use crate::glance;
 use crate::hardware;
+use crate::partition_image;
 use model::Secret;
 use model::agent::ImageInfo;
 use model::node::Node;
@@ -22,12 +23,6 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
             "image_source \"{source}\" of node {uuid} is neither an image of the image service nor an http:// or https:// URL"
         ));
     }
-    if text("kernel").is_some() || text("ramdisk").is_some() {
-        return Err(format!(
-            "node {uuid} has instance_info.kernel or instance_info.ramdisk, so its image is a partition image; \
-             this version of Billet writes whole-disk images only"
-        ));
-    }
     let (checksum, algorithm, value) =
         (text("image_checksum"), text("image_os_hash_algo"), text("image_os_hash_value"));
     if checksum.is_none() && (algorithm.is_none() || value.is_none()) {
@@ -45,7 +40,7 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
     {
         extra.insert("root_device".into(), hints.clone());
     }
-    Ok(ImageInfo {
+    let mut info = ImageInfo {
         id: image_id(&source),
         urls: vec![source],
         disk_format: text("image_disk_format"),
@@ -61,7 +56,11 @@ pub fn info(node: &Node, uefi_by_default: bool) -> Result<ImageInfo, String> {
         deploy_boot_mode: Some(if uefi { "uefi" } else { "bios" }.to_owned()),
         extra,
         ..ImageInfo::default()
-    })
+    };
+    if partition_image::is_one(node) {
+        partition_image::complete(node, uefi, &mut info)?;
+    }
+    Ok(info)
 }
 
 /// What an image is called where only its URL is known: the path's last part.
@@ -70,10 +69,10 @@ fn image_id(source: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// Kernel and ramdisk of an instance that is a ramdisk. The error is the reason that `validate` shows.
+/// Kernel and ramdisk of an instance that is booted over the network. The error is the reason that `validate` shows.
 ///
 /// They are tenants' to name, hence images and URLs only: a path would be a file of the conductor's host.
-pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
+pub fn kernel_and_ramdisk(node: &Node) -> Result<(&str, &str), String> {
     let named =
         |key: &str| node.instance_info.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     for key in ["kernel", "ramdisk"] {
@@ -88,27 +87,54 @@ pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
             ));
         }
     }
-    if named("ramdisk_kernel_arguments").is_some_and(|text| text.chars().any(char::is_control)) {
-        return Err(format!("instance_info.ramdisk_kernel_arguments of node {} must be one line", node.uuid));
+    for key in ["ramdisk_kernel_arguments", "kernel_append_params"] {
+        if named(key).is_some_and(|text| text.chars().any(char::is_control)) {
+            return Err(format!("instance_info.{key} of node {} must be one line", node.uuid));
+        }
     }
     match (named("kernel"), named("ramdisk")) {
         (Some(kernel), Some(ramdisk)) => Ok((kernel, ramdisk)),
-        _ if named("boot_iso").is_some() => Err(format!(
+        _ => Err(missing(node, &["ramdisk", "kernel"], "")),
+    }
+}
+
+/// Kernel and ramdisk of an instance that consists of them.
+pub fn ramdisk_instance(node: &Node) -> Result<(&str, &str), String> {
+    let named =
+        |key: &str| node.instance_info.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if named("boot_iso") && !(named("kernel") && named("ramdisk")) {
+        return Err(format!(
             "node {} has instance_info.boot_iso, which can't be booted over the network; set kernel and ramdisk in its place",
             node.uuid
-        )),
-        (kernel, ramdisk) => {
-            let missing: Vec<_> = [("ramdisk", ramdisk), ("kernel", kernel)]
-                .into_iter()
-                .filter(|(_, value)| value.is_none())
-                .map(|(key, _)| format!("'{key}'"))
-                .collect();
-            Err(format!(
-                "Cannot validate image information for node {} because one or more parameters are missing from its \
-                 instance_info and insufficient information is present to boot from a remote volume. Missing are: [{}]",
-                node.uuid,
-                missing.join(", ")
-            ))
-        }
+        ));
     }
+    if !(named("kernel") && named("ramdisk")) {
+        let volume = " and insufficient information is present to boot from a remote volume";
+        return Err(missing(node, &["ramdisk", "kernel"], volume));
+    }
+    kernel_and_ramdisk(node)
+}
+
+/// What a classic driver of 2017 misses before an instance is assigned: its walk-through shows this text.
+pub fn classic_reason(node: &Node) -> Option<String> {
+    let is_named =
+        node.instance_info.get("image_source").and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+    (!is_named).then(|| missing(node, &["ramdisk", "kernel", "image_source"], ""))
+}
+
+/// Ironic's sentence on what `instance_info` lacks of these keys; `also` is what its later releases added.
+fn missing(node: &Node, keys: &[&str], also: &str) -> String {
+    let lacking: Vec<_> = keys
+        .iter()
+        .filter(|key| {
+            node.instance_info.get(**key).and_then(Value::as_str).is_none_or(|text| text.is_empty())
+        })
+        .map(|key| format!("'{key}'"))
+        .collect();
+    format!(
+        "Cannot validate image information for node {} because one or more parameters are missing from its instance_info{also}. \
+         Missing are: [{}]",
+        node.uuid,
+        lacking.join(", ")
+    )
 }

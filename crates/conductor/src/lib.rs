@@ -21,6 +21,7 @@ pub mod inspection;
 mod lease;
 mod lookup;
 mod outcome;
+mod partition_image;
 mod power;
 mod provision;
 pub mod request;

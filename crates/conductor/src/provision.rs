@@ -7,6 +7,7 @@ use crate::glance;
 use crate::hardware;
 use crate::history;
 use crate::image;
+use crate::partition_image;
 use crate::request::{PowerRequest, ProvisionRequest, RequestError};
 use crate::rescue_password;
 use crate::runner;
@@ -418,9 +419,10 @@ fn apply(
 
 /// What a deployment notes of its image and of its tenant when it begins.
 fn start_deployment(node: &mut Node, request: &ProvisionRequest, uefi: bool) {
-    let named = |key: &str| node.instance_info.contains_key(key);
-    if named("image_source") {
-        let is_whole = !named("kernel") && !named("ramdisk");
+    partition_image::forget_boot(node);
+    // An image of the image service says what it is when it is written.
+    if node.instance_info.contains_key("image_source") && !glance::deploys_image(node) {
+        let is_whole = !partition_image::is_one(node);
         let kind = if is_whole { "whole-disk" } else { "partition" };
         node.instance_info.insert("image_type".into(), kind.into());
         node.driver_internal_info.insert("is_whole_disk_image".into(), is_whole.into());

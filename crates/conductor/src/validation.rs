@@ -56,7 +56,19 @@ impl Conductor {
 
     /// What would keep every instance from being deployed on a node, if anything does.
     pub(crate) fn obstacle(&self, node: &Node, has_ports: bool) -> Option<String> {
-        power_reason(node).or_else(|| self.reason(node, InterfaceKind::Boot, has_ports))
+        // An instance brings what a classic driver misses before there is one.
+        power_reason(node).or_else(|| self.boot_reason(node, has_ports))
+    }
+
+    /// What keeps a node from being booted, whatever the image.
+    fn boot_reason(&self, node: &Node, has_ports: bool) -> Option<String> {
+        if !boots_ramdisks(node) {
+            return None;
+        }
+        if !has_ports {
+            return Some(format!("Node {} does not have any port associated with it", node.uuid));
+        }
+        boot_files(self.settings(), node).err()
     }
 
     fn reason(&self, node: &Node, kind: InterfaceKind, has_ports: bool) -> Option<String> {
@@ -66,16 +78,15 @@ impl Conductor {
         }
         match (kind, implementation) {
             (InterfaceKind::Power | InterfaceKind::Management, "ipmitool") => power_reason(node),
-            (InterfaceKind::Boot, "ipxe" | "pxe" | "http" | "http-ipxe") => {
-                if !has_ports {
-                    return Some(format!("Node {} does not have any port associated with it", node.uuid));
-                }
-                boot_files(self.settings(), node).err()
+            (InterfaceKind::Boot, _) => {
+                // 2017's drivers looked for the instance's files here too.
+                let classic = || boots_ramdisks(node).then(|| classic_reason(node)).flatten();
+                self.boot_reason(node, has_ports).or_else(classic)
             }
             (InterfaceKind::Deploy, "direct" | "autodetect") => {
                 // What can't boot can't be deployed. The walk-throughs of the classic drivers look for the image's reasons.
                 let boot = if driver::classic(&node.driver).is_some() {
-                    None
+                    classic_reason(node)
                 } else {
                     self.reason(node, InterfaceKind::Boot, has_ports)
                 };
@@ -96,6 +107,11 @@ fn boots_ramdisks(node: &Node) -> bool {
 
 fn takes_images(node: &Node) -> bool {
     matches!(hardware::implementation(node, InterfaceKind::Deploy), "direct" | "autodetect" | "ramdisk")
+}
+
+/// What a node of a classic driver misses before an instance is assigned.
+fn classic_reason(node: &Node) -> Option<String> {
+    driver::classic(&node.driver).and_then(|_| image::classic_reason(node))
 }
 
 /// Is there a kernel and a ramdisk to boot for this node?

@@ -6,6 +6,7 @@
 //! a kernel takes for which kind.
 
 mod gpt;
+mod layout;
 mod mbr;
 
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::config_drive::{LABEL, MAX_ISO_LENGTH};
 use crate::error::{Error, Result};
 use crate::target::Target;
 use gpt::Gpt;
+pub use layout::{BIOS_BOOT, EFI_SYSTEM_BYTES, LINUX_SWAP, Layout, LayoutRequest, Place, Role};
 use mbr::Mbr;
 
 /// Partitions begin and end on this many bytes.
@@ -154,6 +156,14 @@ pub fn move_backup_to_end(target: &dyn Target) -> Result<bool> {
             Ok(true)
         }
         _ => Ok(false),
+    }
+}
+
+/// The partition of a config drive, by its name or by its file system's label. Errors: as [`read_table`]'s.
+pub fn config_drive_partition(target: &dyn Target) -> Result<Option<Partition>> {
+    match read_table(target)? {
+        Some(table) => find_labelled(target, &table),
+        None => Ok(None),
     }
 }
 

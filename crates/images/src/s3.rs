@@ -55,7 +55,9 @@ impl Bucket {
             .with_bucket_name(&settings.bucket)
             .with_region(&settings.region)
             .with_access_key_id(&settings.access_key)
-            .with_secret_access_key(settings.secret_key.expose());
+            .with_secret_access_key(settings.secret_key.expose())
+            // One request an object: not every service has the other kind.
+            .with_disable_bulk_delete(true);
         if let Some(endpoint) = &settings.endpoint {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }

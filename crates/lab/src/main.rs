@@ -93,6 +93,10 @@ enum KindChoice {
     Tiny,
     /// Debian with cloud-init and OpenSSH.
     Debian,
+    /// The tiny system as a bare file system; kernel and ramdisk are beside it (.vmlinuz, .initrd).
+    TinyPartition,
+    /// Debian as a bare file system; kernel and ramdisk are beside it.
+    DebianPartition,
 }
 
 #[derive(clap::Args)]
@@ -137,6 +141,9 @@ struct DemoArguments {
     /// Kill the server (SIGKILL) in the middle of cleaning, booting and writing: the story goes on all the same.
     #[arg(long)]
     crash: bool,
+    /// Boot a partition image over the network even where it brings a boot loader.
+    #[arg(long)]
+    netboot: bool,
     /// Only download and build what the story needs.
     #[arg(long)]
     prepare: bool,
@@ -205,6 +212,13 @@ fn build_image(kind: KindChoice, output: Option<PathBuf>) -> anyhow::Result<Exit
             let mut copy = std::process::Command::new("cp");
             lab::process::output(copy.args(["--sparse=always", "--reflink=auto"]).arg(&path).arg(&output))?;
             say!("{}", output.display());
+            if kind.is_partition() {
+                let (from, to) = (image::BootFiles::beside(&path), image::BootFiles::beside(&output));
+                for (from, to) in [(from.kernel, to.kernel), (from.ramdisk, to.ramdisk)] {
+                    std::fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+                    say!("{}", to.display());
+                }
+            }
         }
         None => say!("{}", path.display()),
     }
@@ -216,6 +230,8 @@ impl From<KindChoice> for Kind {
         match choice {
             KindChoice::Tiny => Self::Tiny,
             KindChoice::Debian => Self::Debian,
+            KindChoice::TinyPartition => Self::TinyPartition,
+            KindChoice::DebianPartition => Self::DebianPartition,
         }
     }
 }
@@ -223,11 +239,12 @@ impl From<KindChoice> for Kind {
 fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let image = Kind::from(arguments.image);
     let firmware = match (arguments.firmware, image) {
-        (Some(DemoFirmware::Bios), _) | (None, Kind::Tiny) => Firmware::Bios,
-        (Some(DemoFirmware::Uefi), _) | (None, Kind::Debian) => Firmware::Uefi,
+        (Some(DemoFirmware::Bios), _) | (None, Kind::Tiny | Kind::TinyPartition) => Firmware::Bios,
+        (Some(DemoFirmware::Uefi), _) | (None, Kind::Debian | Kind::DebianPartition) => Firmware::Uefi,
     };
     let billet = server_binary(arguments.billet)?;
-    let options = demo::Options { image, firmware, billet, crash: arguments.crash };
+    let options =
+        demo::Options { image, firmware, billet, crash: arguments.crash, netboot: arguments.netboot };
     let screen = demo::Screen::default();
     if arguments.prepare {
         isolation::enter(Network::Shared)?;

@@ -29,6 +29,45 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads a whole number that some releases send as text.
+pub(crate) fn number<'de, D>(deserializer: D) -> Result<Option<u64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(u64),
+        Text(String),
+    }
+    match Option::<Form>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Form::Number(number)) => Ok(Some(number)),
+        Some(Form::Text(text)) => {
+            text.trim().parse().map(Some).map_err(|_| serde::de::Error::custom("a whole number is expected"))
+        }
+    }
+}
+
+/// Reads a truth value that some releases send as text.
+pub(crate) fn flag<'de, D>(deserializer: D) -> Result<Option<bool>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Flag(bool),
+        Text(String),
+    }
+    Ok(Option::<Form>::deserialize(deserializer)?.map(|form| match form {
+        Form::Flag(flag) => flag,
+        Form::Text(text) => {
+            matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "t" | "yes" | "y" | "on" | "1")
+        }
+    }))
+}
+
 /// Reads a list of texts that some releases send as one comma-separated text.
 pub(crate) fn text_list<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
 where

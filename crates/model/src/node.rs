@@ -176,6 +176,9 @@ pub struct BootAttempt {
     pub last_seen_at: Option<Timestamp>,
     /// The initramfs was sent whole: from here on only the kernel and the agent are between us and a call.
     pub ramdisk_sent_at: Option<Timestamp>,
+    /// The ramdisk's work is done and the power was cut: what boots next is the instance.
+    #[serde(default)]
+    pub is_over: bool,
 }
 
 /// The ramdisk agent of a node, as far as it has made itself known.

@@ -69,6 +69,12 @@ impl Modules {
         say!("{} of {} modules loaded", done.len(), self.modules.len());
     }
 
+    /// Loads a module that no device asks for, and what it needs. One that is not there is built into the kernel, or missing: what
+    /// needs it will say so.
+    pub fn load_by_name(&self, name: &str) {
+        self.load_one(name, &mut BTreeSet::new(), 0);
+    }
+
     /// Modules whose alias fits a device.
     pub fn wanted<'a>(&'a self, device: &str) -> Vec<&'a str> {
         let fits = self.aliases.iter().filter(|(pattern, _)| matches(pattern.as_bytes(), device.as_bytes()));

@@ -5,4 +5,5 @@
 mod commands;
 mod images;
 mod life;
+mod partitions;
 mod rack;

@@ -7,6 +7,7 @@ pub mod raid;
 pub mod vendor;
 
 use crate::Conductor;
+use crate::partition_image;
 use crate::wording::unsupported;
 use bmc::Bmc;
 use bmc::ipmi::Settings as IpmiSettings;
@@ -29,6 +30,11 @@ pub fn boots_ramdisk(node: &Node) -> bool {
 /// Is the instance of this node itself a kernel and a ramdisk, booted over the network?
 pub fn instance_is_ramdisk(node: &Node) -> bool {
     implementation(node, InterfaceKind::Deploy) == "ramdisk"
+}
+
+/// Does the instance of this node boot over the network on every start?
+pub fn boots_over_network(node: &Node) -> bool {
+    instance_is_ramdisk(node) || partition_image::netboot_root(node).is_some()
 }
 
 /// Key of `driver_internal_info` under which the interface is kept that `autodetect` was replaced by.

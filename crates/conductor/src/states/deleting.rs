@@ -15,6 +15,7 @@ use model::state::Event;
 const TRACES: &[&str] = &[
     "instance",
     "root_uuid_or_disk_id",
+    "boot_option",
     "is_whole_disk_image",
     "is_source_a_path",
     "deploy_boot_mode",

@@ -5,7 +5,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::steps;
 use crate::visit::Visit;
-use bmc::BootDevice;
 use model::agent::Phase;
 use model::node::{PowerState, Work};
 use model::state::Event;
@@ -29,7 +28,8 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
 /// The machine leaves the ramdisk and boots its instance again.
 pub async fn restore(visit: &mut Visit<'_>) -> Result<(), Failure> {
     power::ensure(visit, PowerState::Off).await?;
-    boot::set_device(visit, BootDevice::Disk, true).await?;
+    boot::end_ramdisk(visit).await?;
+    boot::set_instance_device(visit).await?;
     power::ensure(visit, PowerState::On).await
 }
 

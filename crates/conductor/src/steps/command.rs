@@ -13,6 +13,24 @@ pub async fn command_once(
     name: &str,
     params: Map<String, Value>,
 ) -> Result<Option<CommandResult>, Failure> {
+    settled(begun(visit, name, params).await?)
+}
+
+/// As [`command_once`] for a command that may fail: the inner error is the agent's reason.
+pub async fn command_may_fail(
+    visit: &mut Visit<'_>,
+    name: &str,
+    params: Map<String, Value>,
+) -> Result<Result<Option<CommandResult>, Failure>, Failure> {
+    Ok(settled(begun(visit, name, params).await?))
+}
+
+/// The command's result as it is now; it is issued if it was not.
+async fn begun(
+    visit: &mut Visit<'_>,
+    name: &str,
+    params: Map<String, Value>,
+) -> Result<CommandResult, Failure> {
     let agent = visit.agent()?;
     let short = name.rsplit('.').next().unwrap_or(name).to_owned();
     let commands = agent.commands().await?;
@@ -36,7 +54,7 @@ pub async fn command_once(
         let id = result.id.clone();
         visit.edit(|edit| edit.node.work.command = Some(id)).await?;
     }
-    settled(result)
+    Ok(result)
 }
 
 /// Splits a command's result into running, succeeded and failed.

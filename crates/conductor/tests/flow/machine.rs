@@ -11,13 +11,17 @@ use bmc::Bmc;
 use bmc::fake::FakeBmc;
 use conductor::{Conductor, HeartbeatRequest, LookupRequest, NodeBootSource};
 use model::secret::MASK;
-use netboot::{Boot, BootSource};
+use netboot::{Artifact, Boot, BootSource};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The root file system of every image here.
+pub const ROOT: &str = "3f0b5a7c-2a51-4f0f-9d5e-7d1a4a4e8b11";
 
 /// The conductor that is up now, if one is.
 pub type Up = Arc<RwLock<Option<Conductor>>>;
@@ -32,12 +36,20 @@ pub struct Diary {
     pub ramdisk_boots: usize,
     /// Boots from its own disk.
     pub disk_boots: usize,
+    /// Boots of its instance over the network: kernel, ramdisk and command line.
+    pub instance_boots: Vec<String>,
     /// Times that the disk was erased.
     pub erased: usize,
     /// Image that is on the disk.
     pub image: Option<String>,
+    /// Files of the ramdisk that was booted last: kernel and initramfs.
+    pub booted: Option<(PathBuf, PathBuf)>,
     /// Images written, repeats included.
     pub writes: usize,
+    /// What the agent was told of the image.
+    pub image_info: Value,
+    /// What it was told of the boot loader.
+    pub bootloader: Vec<Value>,
     /// Config drive that came with the image.
     pub config_drive: Option<String>,
     /// What the rescue ramdisk was told.
@@ -165,8 +177,19 @@ impl Life {
         };
         match boot {
             Boot::LocalDisk => self.diary.lock().unwrap().disk_boots += 1,
-            Boot::Ramdisk { .. } => {
-                self.diary.lock().unwrap().ramdisk_boots += 1;
+            Boot::Ramdisk { kernel, initramfs, cmdline } if cmdline.contains("root=UUID=") => {
+                let told = format!("{kernel:?} {initramfs:?} {cmdline}");
+                self.diary.lock().unwrap().instance_boots.push(told);
+            }
+            Boot::Ramdisk { kernel, initramfs, .. } => {
+                {
+                    let mut diary = self.diary.lock().unwrap();
+                    diary.ramdisk_boots += 1;
+                    diary.booted = match (kernel, initramfs) {
+                        (Artifact::File(kernel), Artifact::File(initramfs)) => Some((kernel, initramfs)),
+                        _ => None,
+                    };
+                }
                 if !self.faults.lock().unwrap().mute {
                     self.ramdisk().await;
                 }
@@ -276,11 +299,18 @@ impl Agent {
             "standby.prepare_image" => {
                 diary.writes += 1;
                 diary.image = params["image_info"]["urls"][0].as_str().map(str::to_owned);
+                diary.image_info = params["image_info"].clone();
                 diary.config_drive = params["configdrive"].as_str().map(str::to_owned);
                 Ok(json!({"result": "prepare_image: image written"}))
             }
-            "standby.get_partition_uuids" => Ok(json!({"root uuid": "r", "efi system partition uuid": "e"})),
-            "image.install_bootloader" | "standby.sync" => Ok(json!({"result": "done"})),
+            "standby.get_partition_uuids" => {
+                Ok(json!({"root uuid": ROOT, "efi system partition uuid": "1A2B-3C4D"}))
+            }
+            "image.install_bootloader" => {
+                diary.bootloader.push(params.clone());
+                Ok(json!({"result": "done"}))
+            }
+            "standby.sync" => Ok(json!({"result": "done"})),
             other => Err(format!("unknown command {other}")),
         }
     }

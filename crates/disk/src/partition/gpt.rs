@@ -42,7 +42,38 @@ fn put(data: &mut [u8], at: usize, bytes: &[u8]) {
     data[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
+/// What everybody writes, and the specification's least: 16 KiB.
+const NEW_ENTRIES: u32 = 128;
+const NEW_ENTRY_SIZE: u32 = 128;
+
 impl Gpt {
+    /// An empty table for a disk; nothing is written yet. Errors: [`Error::PartitionTable`] if there is no room for it.
+    pub(super) fn create(target: &dyn Target) -> Result<Self> {
+        let sector = u64::from(target.sector_size());
+        let total = NEW_ENTRIES * NEW_ENTRY_SIZE;
+        let first_usable = 2 + u64::from(total).div_ceil(sector);
+        if target.size() / sector < 2 * first_usable {
+            return Err(Error::PartitionTable {
+                problem: "the disk is too small for a GPT".into(),
+                remedy: "choose a larger disk by root device hints",
+            });
+        }
+        let mut header = vec![0; MIN_HEADER];
+        put(&mut header, 0, SIGNATURE);
+        put(&mut header, 8, &0x0001_0000_u32.to_le_bytes());
+        put(&mut header, 12, &(MIN_HEADER as u32).to_le_bytes());
+        put(&mut header, 24, &1_u64.to_le_bytes());
+        put(&mut header, 40, &first_usable.to_le_bytes());
+        put(&mut header, 56, &Uuid::new_v4().to_bytes_le());
+        put(&mut header, 72, &2_u64.to_le_bytes());
+        put(&mut header, 80, &NEW_ENTRIES.to_le_bytes());
+        put(&mut header, 84, &NEW_ENTRY_SIZE.to_le_bytes());
+        let entries = vec![0; total as usize];
+        let mut gpt = Self { sector, header, entries, entry_size: NEW_ENTRY_SIZE as usize, old_backup: 0 };
+        gpt.fit_to(target)?;
+        Ok(gpt)
+    }
+
     /// Reads the primary table, or the backup at the disk's end if that is damaged.
     pub(super) fn read(target: &dyn Target) -> Result<Self> {
         let sector = u64::from(target.sector_size());

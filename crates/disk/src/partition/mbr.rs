@@ -23,6 +23,23 @@ struct Entry {
 }
 
 impl Mbr {
+    /// An empty table with a random disk signature and no boot code.
+    pub(super) fn create(target: &dyn Target) -> Self {
+        let mut sector = [0; 512];
+        sector[440..444].copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..4]);
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        Self { sector, sector_size: u64::from(target.sector_size()) }
+    }
+
+    /// The one that stands before a GPT and covers the whole disk.
+    pub(super) fn protective(target: &dyn Target) -> Self {
+        let mut mbr = Self::create(target);
+        let sectors = target.size() / mbr.sector_size - 1;
+        let sectors = u32::try_from(sectors).unwrap_or(u32::MAX);
+        mbr.set(0, Entry { status: 0, kind: PROTECTIVE, start: 1, sectors });
+        mbr
+    }
+
     /// Reads sector 0. `None` if it is no partition table: no signature, or a file system's boot sector.
     pub(super) fn read(target: &dyn Target) -> Result<Option<Self>> {
         if target.size() < 2 * u64::from(target.sector_size()) {

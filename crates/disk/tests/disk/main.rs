@@ -8,5 +8,6 @@ mod fixtures;
 mod flat;
 mod golden;
 mod hostile;
+mod partition_image;
 mod partitions;
 mod unbootable;

@@ -37,6 +37,8 @@ pub struct Options {
     pub billet: PathBuf,
     /// Kill the server in the middle of the work, again and again.
     pub crash: bool,
+    /// Boot a partition image over the network even where it brings a boot loader.
+    pub netboot: bool,
 }
 
 /// What the story needs and downloads: client and image, both cached.
@@ -111,7 +113,7 @@ impl Stage {
     pub async fn set(options: &Options, prepared: &Prepared, screen: &Screen) -> Result<Self> {
         let step = screen.step("Bring the rack up: one machine, its BMC, a bridge, an image server");
         let node = NodeConfig::new(options.firmware);
-        let memory_mib = if options.image == Kind::Debian { 1024 } else { node.memory_mib };
+        let memory_mib = if options.image.is_debian() { 1024 } else { node.memory_mib };
         let rack = Rack::start(RackConfig {
             nodes: vec![NodeConfig { memory_mib, ..node }],
             ..RackConfig::default()
@@ -156,6 +158,9 @@ pub async fn play(
     let mut story = stage.story(screen);
     if options.crash {
         story.crash_at(CRASHES);
+    }
+    if options.netboot {
+        story.ask_for_netboot();
     }
     let mut outcome = story.play(keep.is_some()).await;
     if outcome.is_ok() && !story.crashes_to_come().is_empty() {
@@ -224,9 +229,9 @@ impl Limits {
     /// The limits for an image.
     #[must_use]
     pub fn of(image: Kind) -> Self {
-        match image {
-            Kind::Tiny => Self { provision: Duration::from_secs(300), boot: Duration::from_secs(150) },
-            Kind::Debian => Self { provision: Duration::from_secs(420), boot: Duration::from_secs(480) },
+        match image.is_debian() {
+            false => Self { provision: Duration::from_secs(300), boot: Duration::from_secs(150) },
+            true => Self { provision: Duration::from_secs(420), boot: Duration::from_secs(480) },
         }
     }
 }

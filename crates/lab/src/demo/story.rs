@@ -42,7 +42,13 @@ pub struct ImageSource {
     pub sha256: String,
     /// The user that gets the key.
     pub user: &'static str,
+    /// Where kernel and ramdisk of a partition image are.
+    pub boot_files: Option<(String, String)>,
 }
+
+/// Size of the root partition that a partition image gets, in GiB.
+const ROOT_GIB: u64 = 2;
+const SWAP_MIB: u64 = 64;
 
 impl ImageSource {
     /// Serves an image file from the rack's image server.
@@ -54,7 +60,14 @@ impl ImageSource {
         let name = url.rsplit('/').next().unwrap_or_default();
         let sha256 =
             rack.images().sha256(name).ok_or_else(|| Error::Invalid(format!("{name} is not served")))?;
-        Ok(Self { kind, url, sha256, user: kind.user() })
+        let boot_files = match kind.is_partition() {
+            true => {
+                let files = image::BootFiles::beside(path);
+                Some((rack.images().add(&files.kernel).await?, rack.images().add(&files.ramdisk).await?))
+            }
+            false => None,
+        };
+        Ok(Self { kind, url, sha256, user: kind.user(), boot_files })
     }
 }
 
@@ -105,6 +118,7 @@ pub struct Story<'a> {
     spans: Vec<Span>,
     server: &'a Mutex<Server>,
     crash_at: Vec<Moment>,
+    is_netboot: bool,
 }
 
 /// A moment of a node's life: its provision state and, unless empty, the step under way.
@@ -126,8 +140,23 @@ impl<'a> Story<'a> {
         screen: &'a Screen,
         server: &'a Mutex<Server>,
     ) -> Self {
-        let limits = Limits::of(image.kind);
-        Self { client, node, image, key, screen, limits, spans: Vec::new(), server, crash_at: Vec::new() }
+        Self {
+            client,
+            node,
+            image,
+            key,
+            screen,
+            limits: Limits::of(image.kind),
+            spans: Vec::new(),
+            server,
+            crash_at: Vec::new(),
+            is_netboot: false,
+        }
+    }
+
+    /// Asks for an instance that boots over the network even where its image brings a boot loader.
+    pub fn ask_for_netboot(&mut self) {
+        self.is_netboot = true;
     }
 
     /// Kills the server, and starts it again, when the node first comes to each of these moments.
@@ -150,6 +179,10 @@ impl<'a> Story<'a> {
         self.clean().await?;
         self.deploy().await?;
         self.visit().await?;
+        if self.image.boot_files.is_some() {
+            self.look_at_root().await?;
+            self.reboot().await?;
+        }
         if !keep_deployed {
             self.release().await?;
         }
@@ -238,6 +271,20 @@ impl<'a> Story<'a> {
         let set =
             ["node", "set", NAME, "--instance-info", &source, "--instance-info", "image_os_hash_algo=sha256"];
         self.client.run(&[&set[..], &["--instance-info", &value]].concat(), CALL_LIMIT).await?;
+        if let Some((kernel, ramdisk)) = &self.image.boot_files {
+            let mut words = vec![
+                format!("kernel={kernel}"),
+                format!("ramdisk={ramdisk}"),
+                format!("root_gb={ROOT_GIB}"),
+                format!("swap_mb={SWAP_MIB}"),
+            ];
+            if self.is_netboot {
+                words.push(format!("capabilities={}", json!({"boot_option": "netboot"})));
+            }
+            let mut set = vec!["node", "set", NAME];
+            set.extend(words.iter().flat_map(|word| ["--instance-info", word.as_str()]));
+            self.client.run(&set, CALL_LIMIT).await?;
+        }
         self.end(step, began, "set image", &self.image.url);
 
         let (step, began) =
@@ -273,6 +320,48 @@ impl<'a> Story<'a> {
         })
         .await?;
         self.end(step, began, "user data", &marker);
+        Ok(())
+    }
+
+    /// The instance runs on its root partition, whose file system was grown, and boots the way that its image allows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when something is otherwise.
+    pub async fn look_at_root(&mut self) -> Result<()> {
+        let (step, began) = self.begin("It runs on the root partition, and was booted as its image allows");
+        let said = self.ssh_until(&step, "cat /proc/cmdline; df -P -m / | tail -n 1", |_| true).await?;
+        let (line, root) = said.split_once('\n').unwrap_or_default();
+        // What the server's boot script adds for the ramdisks that it starts.
+        let is_from_network = line.contains("BOOTIF=");
+        let has_loader = self.image.kind == image::Kind::TinyPartition;
+        let wanted = self.is_netboot || !has_loader || self.node.info.firmware == Firmware::Bios;
+        let megabytes = root.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        if !line.contains("root=UUID=") || is_from_network != wanted {
+            return Err(Error::Invalid(format!(
+                "it was to boot over the network: {wanted}; command line: {line}"
+            )));
+        }
+        if megabytes < ROOT_GIB * 1024 * 9 / 10 {
+            return Err(Error::Invalid(format!(
+                "the root file system was not grown to {ROOT_GIB} GiB: {root}"
+            )));
+        }
+        let way = if is_from_network { "over the network" } else { "from its disk" };
+        self.end(step, began, "root", &format!("{megabytes} MB, booted {way}"));
+        Ok(())
+    }
+
+    /// Power off and on again: the instance comes back.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when it does not.
+    pub async fn reboot(&mut self) -> Result<()> {
+        const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
+        let (step, began) = self.begin("Reboot: it comes back by itself");
+        let before = self.ssh_until(&step, BOOT_ID, |_| true).await?;
+        self.client.run(&["node", "reboot", NAME], CALL_LIMIT).await?;
+        self.ssh_until(&step, BOOT_ID, |said| said.len() > 30 && said != before).await?;
+        self.end(step, began, "reboot to ssh", "another boot of the same system");
         Ok(())
     }
 

@@ -94,24 +94,9 @@ impl Layout<'_> {
     }
 
     fn grub_image(&self, format: &str, output: &Path, script: &Path, modules: &[&str]) -> Result<()> {
-        let directory = Path::new(GRUB_DIR).join(format);
-        if !directory.exists() {
-            let package = if format == "i386-pc" { "grub-pc-bin" } else { "grub-efi-amd64-bin" };
-            return Err(Error::Missing { what: format!("GRUB for {format}"), package: package.into() });
-        }
         // The disk that was booted from, whichever it is; the third partition is the root file system, the second the ESP.
         let prefix = if self.root.is_some() { "(,gpt3)/boot/grub" } else { "(,gpt2)/grub" };
-        process::output(
-            Command::new("grub-mkimage")
-                .args(["-O", format, "-p", prefix, "-o"])
-                .arg(output)
-                .arg("-c")
-                .arg(script)
-                .args(modules)
-                .args(["part_gpt", "fat", "linux", "serial", "terminal", "echo"])
-                .args(self.grub_modules),
-        )?;
-        Ok(())
+        grub_program(format, output, script, prefix, &[modules, self.grub_modules].concat())
     }
 
     /// What `grub-bios-setup` does, without a device: boot sector, core image, and each told where to find the next.
@@ -157,4 +142,29 @@ impl Layout<'_> {
         }
         Ok(())
     }
+}
+
+/// Makes GRUB's core image or EFI program that runs `script` at once.
+pub(super) fn grub_program(
+    format: &str,
+    output: &Path,
+    script: &Path,
+    prefix: &str,
+    modules: &[&str],
+) -> Result<()> {
+    let directory = Path::new(GRUB_DIR).join(format);
+    if !directory.exists() {
+        let package = if format == "i386-pc" { "grub-pc-bin" } else { "grub-efi-amd64-bin" };
+        return Err(Error::Missing { what: format!("GRUB for {format}"), package: package.into() });
+    }
+    process::output(
+        Command::new("grub-mkimage")
+            .args(["-O", format, "-p", prefix, "-o"])
+            .arg(output)
+            .arg("-c")
+            .arg(script)
+            .args(["part_gpt", "fat", "linux", "serial", "terminal", "echo"])
+            .args(modules),
+    )?;
+    Ok(())
 }

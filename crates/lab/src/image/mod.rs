@@ -1,11 +1,13 @@
 //! User images to put on the rack's machines, built from the host's Debian packages without a mount, and cached.
 //!
 //! `tiny`: kernel, busybox, dropbear and a small reader of the config drive, 64 MiB, on `ssh` in seconds. `debian`: Debian with cloud-init
-//! and OpenSSH. Both boot by BIOS and by UEFI.
+//! and OpenSSH. Both boot by BIOS and by UEFI. `tiny-partition` and `debian-partition` are the same systems as bare file systems, with
+//! kernel and ramdisk beside them.
 
 mod debian;
 mod layout;
 mod packages;
+mod partition;
 mod tiny;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::process;
 
+pub use partition::BootFiles;
+
 /// Which image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -25,6 +29,10 @@ pub enum Kind {
     Tiny,
     /// Debian with cloud-init and OpenSSH.
     Debian,
+    /// The tiny system as a partition image, with a boot loader for UEFI.
+    TinyPartition,
+    /// Debian as a partition image, without a boot loader.
+    DebianPartition,
 }
 
 /// How the image file is written.
@@ -43,15 +51,27 @@ impl Kind {
         match self {
             Self::Tiny => "tiny",
             Self::Debian => "debian",
+            Self::TinyPartition => "tiny-partition",
+            Self::DebianPartition => "debian-partition",
         }
+    }
+
+    /// Is it a bare file system, with [`BootFiles`] beside it?
+    #[must_use]
+    pub fn is_partition(self) -> bool {
+        matches!(self, Self::TinyPartition | Self::DebianPartition)
+    }
+
+    /// Does it take Debian's time and memory to boot?
+    #[must_use]
+    pub fn is_debian(self) -> bool {
+        matches!(self, Self::Debian | Self::DebianPartition)
     }
 
     /// The user that gets the config drive's key and may become root: the same in both images.
     #[must_use]
     pub fn user(self) -> &'static str {
-        match self {
-            Self::Tiny | Self::Debian => "debian",
-        }
+        "debian"
     }
 
     /// What the image is made of, as text; another recipe or package version makes another image.
@@ -59,6 +79,8 @@ impl Kind {
         match self {
             Self::Tiny => tiny::recipe(),
             Self::Debian => debian::recipe(),
+            Self::TinyPartition => partition::tiny_recipe(),
+            Self::DebianPartition => debian::recipe().map(|recipe| partition::debian_recipe(&recipe)),
         }
     }
 }
@@ -104,21 +126,7 @@ fn place(kind: Kind, cache: &Path) -> Result<(String, PathBuf)> {
 pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let cache = cache_dir()?;
     let _lock = lock(&cache)?;
-    let (key, raw) = place(kind, &cache)?;
-    if !raw.exists() {
-        forget_unfinished(&cache);
-        let work = tempfile::Builder::new()
-            .prefix("build-")
-            .tempdir_in(&cache)
-            .map_err(Error::io("creating", &cache))?;
-        let made = work.path().join("image.raw");
-        match kind {
-            Kind::Tiny => tiny::build(work.path(), &made, progress)?,
-            Kind::Debian => debian::build(work.path(), &made, progress)?,
-        }
-        forget_others(&cache, kind, &key);
-        std::fs::rename(&made, &raw).map_err(Error::io("moving the image to", &raw))?;
-    }
+    let raw = build_raw(kind, &cache, progress)?;
     match format {
         Format::Raw => Ok(raw),
         Format::Qcow2 => {
@@ -137,6 +145,37 @@ pub fn build(kind: Kind, format: Format, progress: &mut dyn FnMut(&str)) -> Resu
             Ok(qcow2)
         }
     }
+}
+
+/// The image in raw format, for the holder of the cache's lock.
+fn build_raw(kind: Kind, cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let (key, raw) = place(kind, cache)?;
+    if raw.exists() {
+        return Ok(raw);
+    }
+    let whole = match kind {
+        Kind::DebianPartition => Some(build_raw(Kind::Debian, cache, progress)?),
+        _ => None,
+    };
+    forget_unfinished(cache);
+    let work =
+        tempfile::Builder::new().prefix("build-").tempdir_in(cache).map_err(Error::io("creating", cache))?;
+    let made = work.path().join("image.raw");
+    match (kind, &whole) {
+        (Kind::Tiny, _) => tiny::build(work.path(), &made, progress)?,
+        (Kind::TinyPartition, _) => partition::build_tiny(work.path(), &made, progress)?,
+        (Kind::DebianPartition, Some(disk)) => partition::cut(disk, &made, progress)?,
+        (Kind::Debian | Kind::DebianPartition, _) => debian::build(work.path(), &made, progress)?,
+    }
+    forget_others(cache, kind, &key);
+    if kind.is_partition() {
+        let (from, to) = (BootFiles::beside(&made), BootFiles::beside(&raw));
+        for (from, to) in [(from.kernel, to.kernel), (from.ramdisk, to.ramdisk)] {
+            std::fs::rename(&from, &to).map_err(Error::io("moving a boot file to", &to))?;
+        }
+    }
+    std::fs::rename(&made, &raw).map_err(Error::io("moving the image to", &raw))?;
+    Ok(raw)
 }
 
 /// Does this process hold the cache's lock?
@@ -193,10 +232,12 @@ fn forget_unfinished(cache: &Path) {
 
 /// Removes images of this kind made by older recipes.
 fn forget_others(cache: &Path, kind: Kind, key: &str) {
-    let (ours, current) = (format!("{}-", kind.name()), format!("{}-{key}.", kind.name()));
+    let ours = format!("{}-", kind.name());
     for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(&ours) && !name.starts_with(&current)) {
+        // `tiny-0123456789ab.raw`, not `tiny-partition-…`.
+        let other = name.to_str().and_then(|name| name.strip_prefix(&ours)?.split('.').next());
+        if other.is_some_and(|other| other != key && other.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

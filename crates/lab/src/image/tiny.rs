@@ -1,7 +1,7 @@
 //! The tiny image: everything lives in the initial ramdisk, so that the boot is as short as a boot can be.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::layout::Layout;
@@ -29,7 +29,7 @@ const JSON_AWK: &str = include_str!("../../assets/tiny/json.awk");
 const UDHCPC: &str = include_str!("../../assets/tiny/udhcpc");
 
 /// Modules in loading order, by their path under the kernel's directory. ext4, NVMe and the serial port are built in.
-const MODULES: &[&str] = &[
+pub(super) const MODULES: &[&str] = &[
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
     "drivers/virtio/virtio_pci_legacy_dev",
@@ -72,21 +72,16 @@ pub(super) fn recipe() -> Result<String> {
 }
 
 pub(super) fn build(work: &Path, image: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
-    progress("downloading kernel, busybox and dropbear");
-    let kernel = packages::kernel()?;
-    let names: Vec<&str> = PACKAGES.iter().copied().chain([kernel.as_str()]).collect();
-    let unpacked = work.join("unpacked");
-    packages::unpack(&packages::versions(&names)?, &work.join("debs"), &unpacked)?;
-    let release = kernel.trim_start_matches("linux-image-");
+    let system = System::unpack(work, progress)?;
 
     progress("packing the ramdisk");
     let root = work.join("root");
-    fill_root(&unpacked, &root, release)?;
+    system.fill_root(&root, MODULES)?;
     let initrd = work.join("initrd");
     pack(&root, &initrd)?;
 
     progress("writing the disk image");
-    let vmlinuz = unpacked.join(format!("boot/vmlinuz-{release}"));
+    let vmlinuz = system.kernel();
     let layout = Layout {
         size: SIZE,
         esp: SIZE - (3 << 20),
@@ -98,72 +93,107 @@ pub(super) fn build(work: &Path, image: &Path, progress: &mut dyn FnMut(&str)) -
     layout.write(image, work)
 }
 
-fn fill_root(unpacked: &Path, root: &Path, release: &str) -> Result<()> {
-    for dir in [
-        "bin",
-        "dev",
-        "etc",
-        "home",
-        "lib/modules",
-        "lib64",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-        "sys",
-        "tmp",
-        "usr/bin",
-        "usr/sbin",
-        "var/log",
-    ] {
-        let dir = root.join(dir);
-        std::fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+/// The packages that the system is made of, unpacked.
+pub(super) struct System {
+    unpacked: PathBuf,
+    release: String,
+}
+
+impl System {
+    pub(super) fn unpack(work: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        progress("downloading kernel, busybox and dropbear");
+        let kernel = packages::kernel()?;
+        let names: Vec<&str> = PACKAGES.iter().copied().chain([kernel.as_str()]).collect();
+        let unpacked = work.join("unpacked");
+        packages::unpack(&packages::versions(&names)?, &work.join("debs"), &unpacked)?;
+        Ok(Self { unpacked, release: kernel.trim_start_matches("linux-image-").to_owned() })
     }
-    let copy =
-        |from: &Path, to: &Path| std::fs::copy(from, to).map(|_| ()).map_err(Error::io("copying", from));
-    let busybox = unpacked.join("bin/busybox");
-    copy(&busybox, &root.join("bin/busybox"))?;
-    let applets = process::output(Command::new(&busybox).arg("--list"))?;
-    for applet in String::from_utf8_lossy(&applets).split_whitespace().filter(|name| *name != "busybox") {
-        let link = root.join("bin").join(applet);
-        symlink("busybox", &link).map_err(Error::io("linking", &link))?;
+
+    pub(super) fn kernel(&self) -> PathBuf {
+        self.unpacked.join(format!("boot/vmlinuz-{}", self.release))
     }
-    for file in FILES {
-        copy(&unpacked.join(file), &root.join(file))?;
-    }
-    for library in LIBRARIES {
-        // Packages put libraries into /lib or /usr/lib; the loader looks into /lib/x86_64-linux-gnu, its own path is in /lib64.
-        let places = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64"];
-        let from = places.iter().map(|place| unpacked.join(place).join(library)).find(|path| path.exists());
-        let from = from.ok_or_else(|| Error::Invalid(format!("{library} is in none of the packages")))?;
-        let to = root.join(if library.starts_with("ld-") { "lib64" } else { "lib" }).join(library);
-        copy(&from, &to)?;
-    }
-    let mut order = String::new();
-    for module in MODULES {
-        let name = module.rsplit('/').next().unwrap_or(module);
-        copy(
-            &unpacked.join(format!("lib/modules/{release}/kernel/{module}.ko")),
-            &root.join(format!("lib/modules/{name}.ko")),
+
+    /// The whole system, with these modules.
+    pub(super) fn fill_root(&self, root: &Path, modules: &[&str]) -> Result<()> {
+        for dir in [
+            "dev", "etc", "home", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin",
+            "usr/sbin", "var/log",
+        ] {
+            let dir = root.join(dir);
+            std::fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        }
+        self.add_busybox(root)?;
+        self.add_modules(root, modules)?;
+        for file in FILES {
+            copy(&self.unpacked.join(file), &root.join(file))?;
+        }
+        for library in LIBRARIES {
+            // Packages put libraries into /lib or /usr/lib; the loader looks into /lib/x86_64-linux-gnu, its own path is in /lib64.
+            let places = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64"];
+            let from =
+                places.iter().map(|place| self.unpacked.join(place).join(library)).find(|path| path.exists());
+            let from = from.ok_or_else(|| Error::Invalid(format!("{library} is in none of the packages")))?;
+            let to = root.join(if library.starts_with("ld-") { "lib64" } else { "lib" }).join(library);
+            copy(&from, &to)?;
+        }
+        write_program(&root.join("init"), INIT)?;
+        write(&root.join("etc/inittab"), INITTAB)?;
+        write(&root.join("etc/json.awk"), JSON_AWK)?;
+        write_program(&root.join("etc/udhcpc"), UDHCPC)?;
+        // No passwords: a star matches none. Keys are the config drive's.
+        write(
+            &root.join("etc/passwd"),
+            "root:*:0:0:root:/root:/bin/sh\ndebian:*:1000:1000:debian:/home/debian:/bin/sh\n",
         )?;
-        order += &format!("{name}\n");
+        write(&root.join("etc/group"), "root:*:0:\ndebian:*:1000:\n")?;
+        write(&root.join("etc/shells"), "/bin/sh\n")
     }
-    write(&root.join("lib/modules/order"), order)?;
-    write_program(&root.join("init"), INIT)?;
-    write(&root.join("etc/inittab"), INITTAB)?;
-    write(&root.join("etc/json.awk"), JSON_AWK)?;
-    write_program(&root.join("etc/udhcpc"), UDHCPC)?;
-    // No passwords: a star matches none. Keys are the config drive's.
-    write(
-        &root.join("etc/passwd"),
-        "root:*:0:0:root:/root:/bin/sh\ndebian:*:1000:1000:debian:/home/debian:/bin/sh\n",
-    )?;
-    write(&root.join("etc/group"), "root:*:0:\ndebian:*:1000:\n")?;
-    write(&root.join("etc/shells"), "/bin/sh\n")
+
+    /// A ramdisk that only leads to a root file system: busybox, these modules, and `init`.
+    pub(super) fn fill_ramdisk(&self, root: &Path, modules: &[&str], init: &str) -> Result<()> {
+        for dir in ["dev", "proc", "root"] {
+            let dir = root.join(dir);
+            std::fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        }
+        self.add_busybox(root)?;
+        self.add_modules(root, modules)?;
+        write_program(&root.join("init"), init)
+    }
+
+    fn add_busybox(&self, root: &Path) -> Result<()> {
+        let bin = root.join("bin");
+        std::fs::create_dir_all(&bin).map_err(Error::io("creating", &bin))?;
+        let busybox = self.unpacked.join("bin/busybox");
+        copy(&busybox, &bin.join("busybox"))?;
+        let applets = process::output(Command::new(&busybox).arg("--list"))?;
+        let applets = String::from_utf8_lossy(&applets);
+        for applet in applets.split_whitespace().filter(|name| *name != "busybox") {
+            let link = bin.join(applet);
+            symlink("busybox", &link).map_err(Error::io("linking", &link))?;
+        }
+        Ok(())
+    }
+
+    fn add_modules(&self, root: &Path, modules: &[&str]) -> Result<()> {
+        let directory = root.join("lib/modules");
+        std::fs::create_dir_all(&directory).map_err(Error::io("creating", &directory))?;
+        let mut order = String::new();
+        for module in modules {
+            let name = module.rsplit('/').next().unwrap_or(module);
+            let from = format!("lib/modules/{}/kernel/{module}.ko", self.release);
+            copy(&self.unpacked.join(from), &directory.join(format!("{name}.ko")))?;
+            order += &format!("{name}\n");
+        }
+        write(&directory.join("order"), order)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::copy(from, to).map(|_| ()).map_err(Error::io("copying", from))
 }
 
 /// Packs a directory as an initial ramdisk. Standard error of `cpio` says how many blocks it wrote; its output is the archive.
-fn pack(root: &Path, initrd: &Path) -> Result<()> {
+pub(super) fn pack(root: &Path, initrd: &Path) -> Result<()> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
     names.sort();
@@ -173,7 +203,7 @@ fn pack(root: &Path, initrd: &Path) -> Result<()> {
             .arg(root),
         names.join("\n").as_bytes(),
     )?;
-    let plain = initrd.with_extension("cpio");
+    let plain = root.with_extension("cpio");
     write(&plain, archive)?;
     process::output(Command::new("zstd").args(["-q", "-19", "-f"]).arg(&plain).arg("-o").arg(initrd))?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Parameters and results of the commands that put an image on a disk and make it boot.
 
-use super::or_default;
+use super::{flag, number, or_default};
 use crate::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -60,13 +60,28 @@ pub struct ImageInfo {
     /// `uefi` or `bios`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy_boot_mode: Option<String>,
-    /// `local` or `ramdisk`.
+    /// `local`; `ramdisk`; or `netboot`, which Ironic had until 2022: no boot loader is wanted on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_option: Option<String>,
     /// `gpt` or `msdos`, for partition images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_label: Option<String>,
-    /// Keys of partition images (`root_mb`, `swap_mb`, `kernel` …) and of later releases.
+    /// Size of the root partition, in MiB; what follows is for partition images too.
+    #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
+    pub root_mb: Option<u64>,
+    /// Size of the swap partition, in MiB; none where 0.
+    #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
+    pub swap_mb: Option<u64>,
+    /// Size of the ephemeral partition, in MiB; none where 0.
+    #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
+    pub ephemeral_mb: Option<u64>,
+    /// File system of a new ephemeral partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral_format: Option<String>,
+    /// Whether the ephemeral partition that is there is kept.
+    #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
+    pub preserve_ephemeral: Option<bool>,
+    /// Keys of which nothing is made here (`kernel`, `ramdisk` …), and those of later releases.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

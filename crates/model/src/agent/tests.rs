@@ -101,9 +101,11 @@ fn inventory_of_the_real_agent_is_read_nulls_lists_and_all() {
 fn image_info_keeps_unknown_keys_and_hides_secrets() {
     let info: ImageInfo = serde_json::from_value(json!({
         "id": "i", "urls": ["http://192.0.2.1/i"], "root_mb": 10240, "image_server_password": "hunter2",
-        "configdrive": null
+        "configdrive": null, "kernel": "k", "swap_mb": "512", "ephemeral_mb": null, "preserve_ephemeral": "True"
     }))
     .unwrap();
-    assert_eq!(info.extra["root_mb"], 10240);
+    assert_eq!(info.extra["kernel"], "k");
+    assert_eq!((info.root_mb, info.swap_mb, info.ephemeral_mb), (Some(10240), Some(512), None));
+    assert_eq!(info.preserve_ephemeral, Some(true));
     assert!(!format!("{info:?}").contains("hunter2"));
 }
