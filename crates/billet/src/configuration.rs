@@ -207,6 +207,7 @@ pub struct Netboot {
     /// Interfaces to serve; all that have an IPv4 address by default.
     pub interfaces: Option<Vec<String>>,
     /// Those of them on which another DHCP server gives the addresses: there machines are told only what to load (ProxyDHCP).
+    /// Instances get their port's address there by config drive alone: their subnets want `enable_dhcp` off.
     pub proxy_interfaces: Vec<String>,
     /// Port of the HTTP listener for machines.
     pub http_port: Option<u16>,

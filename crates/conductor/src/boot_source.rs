@@ -320,6 +320,7 @@ mod tests {
             last_seen: None,
             last_seen_at: None,
             ramdisk_sent_at: None,
+            is_over: false,
         });
         store.create_node(&node, &[]).await.unwrap();
         let mut port = Port::new(Uuid::new_v4(), node.uuid, mac.to_string(), now);

@@ -96,7 +96,7 @@ pub(crate) fn fixed<'a>(
 /// What is to be done about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Send(Reply),
+    Send(Box<Reply>),
     /// The machine takes this other server's offer.
     OtherServer(Ipv4Addr),
     /// The machine finds this address in use.
@@ -150,7 +150,7 @@ pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> An
             if wanted != address {
                 let mut nak = Reply::new(ReplyKind::Nak, here.server);
                 nak.message = Some(format!("your address here is {address}"));
-                return Answer::Send(nak);
+                return Answer::Send(Box::new(nak));
             }
             ReplyKind::Ack
         }
@@ -176,7 +176,7 @@ pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> An
     reply.hostname = machine.hostname.clone().filter(|name| is_hostname(name));
     reply.boot = boot;
     reply.no_proxy_dhcp = request.ipxe.is_some();
-    Answer::Send(reply)
+    Answer::Send(Box::new(reply))
 }
 
 /// What a machine is told on a wire where another server gives the addresses; at the proxy's own port (`is_second`) it asks again, once
@@ -200,7 +200,7 @@ pub(crate) fn proxy_answer(
             let mut reply = Reply::new(kind, server);
             reply.is_proxy = true;
             reply.boot = boot;
-            Answer::Send(reply)
+            Answer::Send(Box::new(reply))
         }
         Err(arch) => Answer::NoProgram(arch),
     }
@@ -309,7 +309,7 @@ pub(crate) mod tests {
 
     fn reply(request: &Request, machine: &Machine) -> Reply {
         match ask(request, machine) {
-            Answer::Send(reply) => reply,
+            Answer::Send(reply) => *reply,
             other => panic!("{other:?}"),
         }
     }
