@@ -6,6 +6,7 @@ use conductor::{RequestError, Requester};
 use jiff::Timestamp;
 use model::compute::{RequestedNetworks, Server, ServerFlavor, ServerImage, TaskState, WantedPort};
 use model::driver::{Enabled, FAKE, resolve};
+use model::image::{Image, Status};
 use model::network::{Network, NetworkPort, NetworkType, Subnet};
 use model::node::{Interfaces, Node, PowerState};
 use model::port::Port;
@@ -15,6 +16,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 use store::{NodeQuery, Query, ServerSecrets, Store, StoreError};
 use uuid::Uuid;
+
+/// Images that there are.
+const IMAGE: u128 = 1;
+pub const OTHER_IMAGE: u128 = 7;
 
 pub struct Cloud {
     store: Store,
@@ -32,12 +37,24 @@ impl Cloud {
         let cidr = "10.0.0.0/16".parse().unwrap();
         let subnet = Subnet::new(Uuid::new_v4(), network.id, "p", cidr, Timestamp::now());
         site.store.create_subnet(subnet).await.unwrap();
-        Self::over(site, network.id)
+        let cloud = Self::over(site, network.id);
+        for number in [IMAGE, OTHER_IMAGE] {
+            let mut image = Image::new(Uuid::from_u128(number), Some("p".into()), Timestamp::now());
+            image.status = Status::Active;
+            image.data = Some(format!("{number}"));
+            image.disk_format = Some("raw".into());
+            image.container_format = Some("bare".into());
+            image.size = Some(1024);
+            image.os_hash_algo = Some("sha256".into());
+            image.os_hash_value = Some("0".repeat(64));
+            site.store.create(&image).await.unwrap();
+        }
+        cloud
     }
 
     /// The same cloud as another process finds it.
     pub fn over(site: &Site, network: Uuid) -> Self {
-        let image = Uuid::nil().to_string();
+        let image = Uuid::from_u128(IMAGE).to_string();
         Self { store: site.store.clone(), conductor: site.conductor.clone(), network, image }
     }
 

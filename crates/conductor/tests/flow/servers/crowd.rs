@@ -10,17 +10,17 @@ use store::{Query, ServerSecrets};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Waits until nothing is being done with any server.
-async fn all_settled(site: &Site, limit: Duration) -> Vec<Server> {
+/// Waits until no server is being made any more.
+async fn all_settled(site: &Site, limit: Duration) {
     let began = Instant::now();
     loop {
-        let busy: Vec<Server> = site.store.list(&Query::default()).await.unwrap();
-        if busy.iter().all(|server| server.task_state.is_none()) {
-            return busy;
+        let built = Query::equal("vm_state", VmState::Building.as_str()).limit(1);
+        let built: Vec<Server> = site.store.list(&built).await.unwrap();
+        if built.is_empty() {
+            return;
         }
-        let count = busy.iter().filter(|server| server.task_state.is_some()).count();
-        assert!(began.elapsed() < limit, "{count} servers are still on their way");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(began.elapsed() < limit, "servers are still on their way: {built:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -158,7 +158,10 @@ async fn a_node_that_refuses_is_left_for_another_three_times() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_fails_is_torn_down_and_told_with_the_nodes_words() {
     let world = World::new();
-    let site = world.start(|settings| settings.automated_clean = false);
+    let site = world.start(|settings| {
+        settings.automated_clean = false;
+        settings.machines_url = Some("http://127.0.0.1:6386".into());
+    });
     let (node, machine) = world.available(&site).await;
     site.store
         .edit_node(node, store::Guard::Any, jiff::Timestamp::now(), |edit| {
@@ -170,9 +173,7 @@ async fn a_deployment_that_fails_is_torn_down_and_told_with_the_nodes_words() {
     let cloud = Cloud::new(&site).await;
     machine.faults.lock().unwrap().fail =
         Some(("standby.prepare_image".into(), "checksum is 1, expected 2".into()));
-    let mut server = cloud.server("web");
-    server.image.as_mut().unwrap().id = "http://images/tiny.raw".into();
-    let uuid = cloud.create(server).await.unwrap();
+    let uuid = cloud.create(cloud.server("web")).await.unwrap();
     let message = fault(&site, uuid).await;
     assert!(
         message.starts_with(

@@ -1,6 +1,6 @@
 //! What users do with servers that they have, and what operators do to the machines below them.
 
-use super::cloud::{Cloud, by, gone, settled, until};
+use super::cloud::{Cloud, OTHER_IMAGE, by, gone, settled, until};
 use crate::World;
 use crate::site::Site;
 use conductor::{ProvisionRequest, RebootKind, Rebuild, RequestError, Requester};
@@ -61,7 +61,7 @@ async fn a_rebuild_writes_another_image_on_the_same_node() {
     let cloud = Cloud::new(&site).await;
     let server = active(&site, &cloud, "n1").await;
     let (uuid, node) = (server.uuid, server.node.unwrap());
-    let image = ServerImage { id: Uuid::from_u128(7).to_string(), ..ServerImage::default() };
+    let image = ServerImage { id: Uuid::from_u128(OTHER_IMAGE).to_string(), ..ServerImage::default() };
     let rebuild = Rebuild {
         image: image.clone(),
         preserve_ephemeral: true,
@@ -76,7 +76,7 @@ async fn a_rebuild_writes_another_image_on_the_same_node() {
     assert_eq!((server.status(), server.node, server.image.clone()), ("SHUTOFF", Some(node), Some(image)));
     assert_eq!(server.work, Default::default());
     let machine = site.node(node).await;
-    assert_eq!(machine.instance_info["image_source"], Uuid::from_u128(7).to_string());
+    assert_eq!(machine.instance_info["image_source"], Uuid::from_u128(OTHER_IMAGE).to_string());
     assert_eq!(machine.instance_info["display_name"], "db");
     assert_eq!(machine.instance_info["preserve_ephemeral"], "True");
     let drive = site.store.config_drive(node).await.unwrap().unwrap();
@@ -166,10 +166,14 @@ async fn what_operators_do_to_a_machine_shows_in_its_server() {
     let server = active(&site, &cloud, "n1").await;
     let (uuid, node) = (server.uuid, server.node.unwrap());
     let power = |target| conductor::PowerRequest { target, timeout_seconds: None };
-    site.conductor.power(node, power(PowerTarget::Off)).await.unwrap();
-    until(&site, uuid, |server| server.status() == "SHUTOFF").await;
-    site.conductor.power(node, power(PowerTarget::On)).await.unwrap();
-    until(&site, uuid, |server| server.status() == "ACTIVE").await;
+    for (target, status, seen) in [
+        (PowerTarget::On, "ACTIVE", PowerView::Running),
+        (PowerTarget::Off, "SHUTOFF", PowerView::Shutdown),
+        (PowerTarget::On, "ACTIVE", PowerView::Running),
+    ] {
+        site.conductor.power(node, power(target)).await.unwrap();
+        until(&site, uuid, |server| (server.status(), server.power) == (status, seen)).await;
+    }
 
     let undeploy = ProvisionRequest {
         verb: Event::Delete,
