@@ -85,6 +85,7 @@ async fn list(call: Call) -> Result<Reply, CloudError> {
 
 /// `PUT …/tags`
 async fn replace(call: Call) -> Result<Reply, CloudError> {
+    named(&call, "identity:update_project_tags", false).await?;
     let body = call.json()?;
     let tags = read(body.get("tags").ok_or_else(|| missing("tags", "request body"))?)?;
     let project = edit(&call, |own| {

@@ -5,6 +5,7 @@
 mod allocations;
 mod bad_bmc;
 mod hardware;
+mod images;
 mod machine;
 mod partitions;
 mod servers;

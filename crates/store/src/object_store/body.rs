@@ -17,15 +17,19 @@ impl Store {
         tx.commit().await
     }
 
-    /// Bodies that wait for their removal, some of them. With `arriving`, those too that arrive or were to arrive when a process
-    /// died: only for a process that knows that none arrives now.
-    pub async fn doomed_object_bodies(&self, arriving: bool) -> Result<Vec<Uuid>> {
-        let rows =
-            sqlx::query("SELECT uuid FROM object_bodies WHERE doomed >= $1 ORDER BY since_us LIMIT $2")
-                .bind(i64::from(!arriving))
-                .bind(BATCH)
-                .fetch_all(self.read())
-                .await?;
+    /// Dooms the bodies that were to arrive: for a process that starts, when none can be on its way.
+    pub async fn doom_object_bodies(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE object_bodies SET doomed = 1 WHERE doomed = 0").execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// Bodies that wait for their removal, some of them.
+    pub async fn doomed_object_bodies(&self) -> Result<Vec<Uuid>> {
+        let rows = sqlx::query("SELECT uuid FROM object_bodies WHERE doomed = 1 ORDER BY since_us LIMIT $1")
+            .bind(BATCH)
+            .fetch_all(self.read())
+            .await?;
         let mut bodies = Vec::with_capacity(rows.len());
         for row in rows {
             if let Ok(body) = row.try_get::<String, _>("uuid")?.parse() {

@@ -55,15 +55,16 @@ async fn counters_follow_objects_and_bodies_that_nobody_names_are_listed() {
     assert_eq!((account.container_count, account.object_count, account.bytes_used), (1, 2, 8));
     assert_eq!(store.object_account("q").await.unwrap().container_count, 0);
 
-    assert_eq!(store.doomed_object_bodies(false).await.unwrap(), [first.body.unwrap()]);
+    assert_eq!(store.doomed_object_bodies().await.unwrap(), [first.body.unwrap()]);
     let arriving = Uuid::new_v4();
     store.expect_object_body(arriving, now).await.unwrap();
-    assert_eq!(store.doomed_object_bodies(false).await.unwrap().len(), 1);
-    assert_eq!(store.doomed_object_bodies(true).await.unwrap().len(), 2);
+    assert_eq!(store.doomed_object_bodies().await.unwrap().len(), 1);
+    store.doom_object_bodies().await.unwrap();
+    assert_eq!(store.doomed_object_bodies().await.unwrap().len(), 2);
     store.forget_object_bodies(&[first.body.unwrap(), arriving]).await.unwrap();
     let gone = store.delete_object("p", "c", "o", now, |_| Ok::<_, StoreError>(())).await.unwrap();
     assert_eq!(gone.body, second.body);
-    assert_eq!(store.doomed_object_bodies(true).await.unwrap(), [second.body.unwrap()]);
+    assert_eq!(store.doomed_object_bodies().await.unwrap(), [second.body.unwrap()]);
     let counted = store.object_container("p", "c").await.unwrap();
     assert_eq!((counted.object_count, counted.bytes_used), (1, 1));
 }
@@ -122,7 +123,7 @@ async fn what_has_expired_is_not_there() {
     assert!(matches!(store.delete_object("p", "c", "o", later, ok).await, Err(StoreError::NotFound { .. })));
     assert_eq!(store.expire_objects(now, 10).await.unwrap(), 0);
     assert_eq!(store.expire_objects(later, 10).await.unwrap(), 1);
-    assert_eq!(store.doomed_object_bodies(false).await.unwrap(), [mortal.body.unwrap()]);
+    assert_eq!(store.doomed_object_bodies().await.unwrap(), [mortal.body.unwrap()]);
     assert_eq!(store.object_container("p", "c").await.unwrap().object_count, 0);
 
     // One that nobody has swept away yet does not keep its container.
@@ -131,7 +132,7 @@ async fn what_has_expired_is_not_there() {
     put(&store, &other, now).await;
     store.delete_object_container("p", "c", later).await.unwrap();
     assert!(store.object_container("p", "c").await.is_err());
-    assert_eq!(store.doomed_object_bodies(false).await.unwrap().len(), 2);
+    assert_eq!(store.doomed_object_bodies().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
