@@ -31,6 +31,8 @@ mod image_references;
 mod indicators;
 mod inspection_rules;
 mod keystone;
+mod network_ports;
+mod networks;
 mod nodes;
 mod object_store;
 mod openapi;

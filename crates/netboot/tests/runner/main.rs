@@ -8,7 +8,9 @@
 mod dhcp;
 mod firmware;
 mod http;
+mod leases;
 mod place;
+mod proxy;
 mod solicit;
 mod source;
 mod storm;
