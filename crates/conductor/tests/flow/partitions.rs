@@ -199,7 +199,10 @@ async fn an_image_of_the_image_service_brings_its_kernel_and_ramdisk() {
     // A whole disk's image is one again, whatever was there before.
     machine.faults.lock().unwrap().fail = None;
     let whole = register(&site, "a", &[]).await;
-    change(&site, uuid, |node| drop(node.instance_info.insert("image_source".into(), whole.to_string().into()))).await;
+    change(&site, uuid, |node| {
+        drop(node.instance_info.insert("image_source".into(), whole.to_string().into()))
+    })
+    .await;
     let mut whole_image = site.store.get::<Image>(&whole.to_string()).await.unwrap();
     whole_image.disk_format = Some("raw".into());
     site.store.update(&whole_image).await.unwrap();
