@@ -8,12 +8,12 @@ TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit parity fuzz clients agent keystone story bench clean
+.PHONY: demo test build packages lint unit parity fuzz clients cloud agent keystone story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
 
-test: packages lint unit build clients agent parity fuzz keystone story
+test: packages lint unit build clients cloud agent parity fuzz keystone story
 
 packages:
 	scripts/install-packages
@@ -38,6 +38,10 @@ parity: build
 # Every command of the real client, at least once.
 clients: build
 	python3 -m tests.clients
+
+# Every command of the cloud's families, against the services of one process.
+cloud: build
+	python3 -m tests.cloud
 
 # The real ironic-python-agent looks up, heartbeats and cleans, where no disk is.
 agent: build

@@ -127,6 +127,11 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
+    api::object_store::recover(&state).await.context("state directory")?;
+    {
+        let (state, stop) = (state.clone(), stop.clone());
+        tasks.spawn(async move { stop.run_until_cancelled(api::object_store::run(state)).await });
+    }
     api::image::resume(&state).await.context("state directory")?;
     start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &stop, &tasks).await?;
     {

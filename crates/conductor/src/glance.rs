@@ -255,6 +255,29 @@ mod tests {
         assert_eq!(reference(&format!("http://h/{id}")), None);
     }
 
+    /// Where images are not files of this host, iPXE fetches them by the same links as agents do.
+    #[tokio::test]
+    async fn what_is_booted_from_a_bucket_is_fetched_by_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::Store::open(dir.path()).await.unwrap();
+        let bmcs = std::sync::Arc::new(bmc::Registry::new(Default::default()));
+        let conductor = Conductor::new(store, Settings::new("here", dir.path()), bmcs);
+        let node = Node::new(Uuid::new_v4(), "ipmi", Timestamp::now());
+        let image = Uuid::new_v4();
+        let boot = Boot::Ramdisk {
+            kernel: Artifact::File(format!("glance://{image}").into()),
+            initramfs: Artifact::File("/srv/initramfs".into()),
+            cmdline: String::new(),
+        };
+        let Boot::Ramdisk { kernel: Artifact::Url(link), initramfs, .. } =
+            conductor.boot_with_images(&node, boot)
+        else {
+            panic!("not a link")
+        };
+        assert!(link.starts_with(&format!("/images/{image}?node={}&", node.uuid)), "{link}");
+        assert_eq!(initramfs, Artifact::File("/srv/initramfs".into()));
+    }
+
     #[tokio::test]
     async fn a_link_opens_one_image_for_one_node_for_a_day() {
         let dir = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ pub mod image;
 pub mod inspection_rule;
 pub mod network;
 pub mod node;
+pub mod object_store;
 pub mod port;
 pub mod portgroup;
 pub mod raid;

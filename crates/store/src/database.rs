@@ -202,6 +202,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "networks", include_str!("../migrations/0008_networks.sql")),
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),
+    (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[path = "store/object_store.rs"]
+mod object_store;
+
 use jiff::{SignedDuration, Timestamp};
 use model::allocation::{Allocation, AllocationState};
 use model::chassis::Chassis;

@@ -15,6 +15,8 @@ pub enum Access {
     Project,
     /// Operators of the whole cloud; readers of the system may read.
     Operator,
+    /// Those whom its handler lets in, by a token or by something else: a signed URL, a thing that is open to the public.
+    Granted,
 }
 
 /// May look at all of the cloud.
@@ -36,9 +38,19 @@ fn writes(who: &Credentials) -> bool {
 }
 
 impl Call {
+    /// May the caller read what belongs to this project or, unless it `only_looks`, change it? As [`Access::Project`] asks it, of one
+    /// project. Nobody without a token may.
+    pub fn may_use_project(&self, project: &str, only_looks: bool) -> bool {
+        let Some(who) = self.caller.identity.as_ref().map(|identity| &identity.credentials) else {
+            return false;
+        };
+        let own = who.project.as_deref() == Some(project);
+        if only_looks { own && reads(who) || sees_all(who) } else { own && writes(who) || is_operator(who) }
+    }
+
     /// Refuses with 403 who may not call the route at all.
     pub(super) fn check_access(&self, route: &Route) -> Result<(), CloudError> {
-        if route.access == Access::Public {
+        if matches!(route.access, Access::Public | Access::Granted) {
             return Ok(());
         }
         let who = &self.identity()?.credentials;
@@ -46,7 +58,7 @@ impl Call {
         let in_project = who.project.is_some() && if only_looks { reads(who) } else { writes(who) };
         let as_operator = if only_looks { sees_all(who) } else { is_operator(who) };
         let (may, needed) = match route.access {
-            Access::Public | Access::User => (true, ""),
+            Access::Public | Access::User | Access::Granted => (true, ""),
             Access::Project if only_looks => (in_project || as_operator, "the role reader in a project"),
             Access::Project => (in_project || as_operator, "the role member in a project"),
             Access::Operator if only_looks => (as_operator, "the role reader in the whole system"),

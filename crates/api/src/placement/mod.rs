@@ -1,9 +1,26 @@
-//! The placement service: what there is to be had, and what is taken, read from the nodes.
+//! The placement service: what there is to be had, and what is taken.
+//!
+//! Nothing is stored for it. Each node is a resource provider, with one of its resource class in its inventory, as Nova's driver for
+//! Ironic reports them; a node that is some server's is allocated to it. So nothing can be written here either ([`derived`]): what
+//! would change is the node.
+
+mod aggregates;
+mod allocations;
+mod candidates;
+mod derived;
+mod filters;
+mod inventories;
+mod provider;
+mod providers;
+mod resource_classes;
+mod traits;
+mod usages;
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service, Versions};
 use crate::handler;
 use crate::route::Table;
 use crate::route::Verb::Get;
+use axum::http::StatusCode;
 use serde_json::json;
 use std::sync::LazyLock;
 
@@ -19,7 +36,18 @@ pub static SERVICE: Service = Service {
 static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
 
 /// The lists of all resources.
-const ROUTES: &[&[Route]] = &[DISCOVERY];
+const ROUTES: &[&[Route]] = &[
+    DISCOVERY,
+    providers::ROUTES,
+    inventories::ROUTES,
+    usages::ROUTES,
+    traits::ROUTES,
+    aggregates::ROUTES,
+    allocations::ROUTES,
+    resource_classes::ROUTES,
+    candidates::ROUTES,
+    derived::ROUTES,
+];
 
 const DISCOVERY: &[Route] =
     &[Route::new(Get, "/", Access::Public, handler!(versions)).says("Lists the API's versions.")];
@@ -49,4 +77,18 @@ async fn versions(call: Call) -> Result<Reply, CloudError> {
             "links": [{"rel": "self", "href": call.url("")}],
         }]
     }))
+}
+
+/// Refuses a route that came with a later microversion, as Placement does: it is not there.
+fn since(call: &Call, minor: u16) -> Result<(), CloudError> {
+    if call.minor >= minor {
+        return Ok(());
+    }
+    Err(CloudError::new(
+        StatusCode::NOT_FOUND,
+        format!(
+            "The resource could not be found: it came with microversion 1.{minor}, and 1.{} was asked for.",
+            call.minor
+        ),
+    ))
 }
