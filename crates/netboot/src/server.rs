@@ -47,6 +47,8 @@ pub struct Config {
     /// Answer IPv6 router solicitations, so that iPXE does not wait for a router that is not there. What is sent names no
     /// router and no prefix. Turn it off where hosts must not see any advertisement from here.
     pub advertise: bool,
+    /// Tell instances the way to [`METADATA_ADDRESS`](crate::METADATA_ADDRESS): by us.
+    pub metadata: bool,
     /// A segment whose ports can't be had is left out with a warning, and is not an error: for interfaces that were found
     /// and not named, of which one may belong to another DHCP server, and for running without root.
     pub may_leave_out: bool,
@@ -65,6 +67,7 @@ impl Config {
             lease: Duration::from_secs(3600),
             flood: FloodLimits::default(),
             advertise: true,
+            metadata: false,
             may_leave_out: false,
         }
     }
@@ -85,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) programs: Programs,
     pub(crate) lease_seconds: u32,
+    pub(crate) metadata: bool,
 }
 
 impl Shared {
@@ -162,7 +166,8 @@ impl Netboot {
         let (directory, usable) = directory(&config)?;
         directory.restore(leases.leases().await?, Instant::now());
         let lease_seconds = u32::try_from(config.lease.as_secs()).unwrap_or(u32::MAX);
-        let shared = Arc::new(Shared { source, leases, directory, programs: config.programs, lease_seconds });
+        let (programs, metadata) = (config.programs, config.metadata);
+        let shared = Arc::new(Shared { source, leases, directory, programs, lease_seconds, metadata });
         let (mut segments, mut dhcp, mut tftp, mut advertisers) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for segment in &usable {

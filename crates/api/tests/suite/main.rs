@@ -17,6 +17,7 @@ mod hostile;
 mod indicators;
 mod inspection_rules;
 mod keystone;
+mod metadata;
 mod nodes;
 mod object_store;
 mod openapi;

@@ -8,6 +8,7 @@
 mod dhcp;
 mod firmware;
 mod http;
+mod metadata;
 mod place;
 mod solicit;
 mod source;
