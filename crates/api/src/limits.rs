@@ -90,3 +90,17 @@ pub const PROJECT_DEPTH: usize = 5;
 pub const AUTH_BODY_BYTES: usize = 64 << 10;
 /// Methods of one log-in.
 pub const AUTH_METHODS: usize = 4;
+/// Characters of a name of the identity service.
+pub const NAME_CHARACTERS: usize = 255;
+/// Characters of the name of a project, a domain or a group.
+pub const PROJECT_NAME_CHARACTERS: usize = 64;
+/// Characters of a description of the identity service.
+pub const DESCRIPTION_TEXT: usize = 65_535;
+/// Tags of a project.
+pub const PROJECT_TAGS: usize = 80;
+/// Roles of an application credential.
+pub const CREDENTIAL_ROLES: usize = 64;
+/// Application credentials of a user.
+pub const APPLICATION_CREDENTIALS: usize = 1000;
+/// Characters of an endpoint's URL.
+pub const URL_CHARACTERS: usize = 2048;

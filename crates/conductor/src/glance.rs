@@ -4,13 +4,14 @@
 //! machines' listener, signed for one image and one node, which expires; nobody else is let to images there. Links are relative to
 //! the address that the machine knows this host by: the one at which its agent's heartbeat arrived.
 
+use crate::partition_image;
 use crate::request::RequestError;
 use crate::{Conductor, Settings};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use images::{Backend, Name};
 use jiff::{SignedDuration, Timestamp};
-use model::image::{Image, Status};
+use model::image::{Image, Status, Visibility};
 use model::node::{Node, Object};
 use netboot::{Artifact, Boot};
 use ring::hmac;
@@ -77,6 +78,10 @@ impl Conductor {
         if let Some(source) = text_of(&node.instance_info, "image_source").map(str::to_owned)
             && let Some(image) = self.image(&source).await?
         {
+            if let Some((kernel, ramdisk)) = image.kernel_and_ramdisk() {
+                self.check_beside(&image, kernel).await?;
+                self.check_beside(&image, ramdisk).await?;
+            }
             let link = self.image_link(image.uuid, node.uuid, Timestamp::now());
             fill_in(&mut node.instance_info, &image, format!("{}{link}", server.unwrap_or(SOMEWHERE)));
         }
@@ -86,6 +91,13 @@ impl Conductor {
             }
         }
         Ok(node)
+    }
+
+    /// Kernel and ramdisk that an image names must be its owner's, or everybody's: a property is no way to another project's image.
+    async fn check_beside(&self, image: &Image, place: &str) -> Result<(), String> {
+        let found = self.image(place).await?.ok_or_else(|| missing(place))?;
+        let is_open = matches!(found.visibility, Visibility::Public | Visibility::Community);
+        if is_open || found.owner == image.owner { Ok(()) } else { Err(missing(place)) }
     }
 
     /// Checks that the images which the node's ramdisks are taken from are there.
@@ -191,13 +203,27 @@ fn fill_in(instance_info: &mut Object, image: &Image, url: String) {
     put("image_container_format", text(&image.container_format));
     put("image_tags", Some(json!(image.tags)));
     put("image_properties", Some(json!(image.properties)));
-    if let Some((kernel, ramdisk)) = image.kernel_and_ramdisk() {
-        for (key, place) in [("kernel", kernel), ("ramdisk", ramdisk)] {
-            if text_of(instance_info, key).is_none() {
-                instance_info.insert(key.to_owned(), place.into());
-            }
+    // The image alone says what it is; what an image before it said is not this one's.
+    let kind = match image.kernel_and_ramdisk() {
+        Some((kernel, ramdisk)) => {
+            put("kernel", Some(kernel.into()));
+            put("ramdisk", Some(ramdisk.into()));
+            "partition"
+        }
+        None => "whole-disk",
+    };
+    put("image_type", Some(kind.into()));
+}
+
+/// Takes over into the node what its image says of how the instance boots, as Ironic keeps it there.
+pub(crate) fn keep_kind(node: &mut Node, resolved: &Node) {
+    for key in ["kernel", "ramdisk", "image_type"] {
+        if let Some(value) = resolved.instance_info.get(key) {
+            node.instance_info.insert(key.to_owned(), value.clone());
         }
     }
+    let is_whole = !partition_image::is_one(node);
+    node.driver_internal_info.insert("is_whole_disk_image".into(), is_whole.into());
 }
 
 fn text_of<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
@@ -227,6 +253,29 @@ mod tests {
             assert_eq!(reference(text), None, "{text}");
         }
         assert_eq!(reference(&format!("http://h/{id}")), None);
+    }
+
+    /// Where images are not files of this host, iPXE fetches them by the same links as agents do.
+    #[tokio::test]
+    async fn what_is_booted_from_a_bucket_is_fetched_by_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::Store::open(dir.path()).await.unwrap();
+        let bmcs = std::sync::Arc::new(bmc::Registry::new(Default::default()));
+        let conductor = Conductor::new(store, Settings::new("here", dir.path()), bmcs);
+        let node = Node::new(Uuid::new_v4(), "ipmi", Timestamp::now());
+        let image = Uuid::new_v4();
+        let boot = Boot::Ramdisk {
+            kernel: Artifact::File(format!("glance://{image}").into()),
+            initramfs: Artifact::File("/srv/initramfs".into()),
+            cmdline: String::new(),
+        };
+        let Boot::Ramdisk { kernel: Artifact::Url(link), initramfs, .. } =
+            conductor.boot_with_images(&node, boot)
+        else {
+            panic!("not a link")
+        };
+        assert!(link.starts_with(&format!("/images/{image}?node={}&", node.uuid)), "{link}");
+        assert_eq!(initramfs, Artifact::File("/srv/initramfs".into()));
     }
 
     #[tokio::test]

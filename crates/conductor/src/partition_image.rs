@@ -71,16 +71,18 @@ pub fn complete(node: &Node, uefi: bool, info: &mut ImageInfo) -> Result<(), Str
         image::kernel_and_ramdisk(node)?;
     }
     let label = capability(node, "disk_label", &["gpt", "msdos"])?;
+    // Amazon's word for a bare file system, which the walk-throughs of old give to such images.
+    if info.disk_format.as_deref() == Some("ami") {
+        info.disk_format = Some("raw".into());
+    }
     info.image_type = Some("partition".into());
     info.boot_option = Some(if option == BootOption::Netboot { "netboot" } else { "local" }.into());
     info.disk_label = label.or_else(|| uefi.then(|| "gpt".to_owned()));
     info.root_mb = Some(root_gb * 1024);
     info.swap_mb = Some(swap_mb);
     info.ephemeral_mb = Some(ephemeral_gb * 1024);
-    info.ephemeral_format = match text(instance, "ephemeral_format") {
-        Some(format) => Some(format.to_owned()),
-        None => (ephemeral_gb > 0).then(|| "ext4".to_owned()),
-    };
+    // Without an ephemeral partition too: ironic-python-agent insists on the key.
+    info.ephemeral_format = Some(text(instance, "ephemeral_format").unwrap_or("ext4").to_owned());
     info.preserve_ephemeral = Some(preserve);
     for key in ["kernel", "ramdisk", "root_gb"] {
         info.extra.insert(key.into(), instance.get(key).cloned().unwrap_or(Value::Null));

@@ -420,7 +420,8 @@ fn apply(
 /// What a deployment notes of its image and of its tenant when it begins.
 fn start_deployment(node: &mut Node, request: &ProvisionRequest, uefi: bool) {
     partition_image::forget_boot(node);
-    if node.instance_info.contains_key("image_source") {
+    // An image of the image service says what it is when it is written.
+    if node.instance_info.contains_key("image_source") && !glance::deploys_image(node) {
         let is_whole = !partition_image::is_one(node);
         let kind = if is_whole { "whole-disk" } else { "partition" };
         node.instance_info.insert("image_type".into(), kind.into());

@@ -95,7 +95,9 @@ fn location<'a>(node: Uuid, what: &'static str, artifact: &'a Artifact) -> Resul
         Artifact::File(_) => Ok(what),
         Artifact::Url(url) => {
             let wrong = |reason: &str| ScriptError::Url { node, what, reason: reason.into() };
-            if !url.starts_with("http://") && !url.starts_with("https://") {
+            // A path is one on the server that the script comes from.
+            let is_path = url.starts_with('/') && !url.starts_with("//");
+            if !is_path && !url.starts_with("http://") && !url.starts_with("https://") {
                 return Err(wrong("it is neither http:// nor https://"));
             }
             if url.len() > 1024 {
@@ -162,7 +164,16 @@ mod tests {
     fn a_url_is_fetched_from_where_it_is() {
         let script = render(MAC, &machine(Artifact::Url("https://images/k?a=1&b".into()), "")).unwrap();
         assert!(script.contains("kernel --name kernel https://images/k?a=1&b BOOTIF="), "{script}");
-        for url in ["file:///etc/shadow", "http://a/ b", "http://a/${uuid}", "http://a/\nshell"] {
+        let here = render(MAC, &machine(Artifact::Url("/images/k?a=1".into()), "")).unwrap();
+        assert!(here.contains("kernel --name kernel /images/k?a=1 BOOTIF="), "{here}");
+        for url in [
+            "file:///etc/shadow",
+            "//a/b",
+            "etc/shadow",
+            "http://a/ b",
+            "http://a/${uuid}",
+            "http://a/\nshell",
+        ] {
             assert!(render(MAC, &machine(Artifact::Url(url.into()), "")).is_err(), "{url}");
         }
     }

@@ -105,6 +105,6 @@ pub enum Boot {
 pub enum Artifact {
     /// A file here, which this crate's HTTP server streams.
     File(PathBuf),
-    /// A URL that iPXE fetches by itself.
+    /// A URL that iPXE fetches by itself; a path (`/images/…`) is one on the server that its script comes from.
     Url(String),
 }

@@ -66,17 +66,25 @@ impl Store {
         now: Timestamp,
     ) -> Result<NetworkPort, NetworkError> {
         let mut tx = self.write().await?;
-        tx.check_quota(&port.project_id, "port", 1).await?;
-        let network: Network = read(&mut tx, port.network_id).await?;
-        port.network_owner = network.project_id;
-        if port.mac_address.is_empty() {
-            port.mac_address = tx.free_mac(port.network_id).await?;
-        }
-        insert(&mut tx, &port).await.map_err(|error| mac_error(error, &port))?;
-        tx.assign(&mut port, wishes, now).await?;
-        overwrite(&mut tx, &port).await?;
+        tx.create_port(&mut port, wishes, now).await?;
         tx.commit().await?;
         Ok(port)
+    }
+
+    /// The same for several ports at once, all or none, each with its wishes.
+    pub async fn create_network_ports(
+        &self,
+        ports: Vec<(NetworkPort, Option<Vec<AddressWish>>)>,
+        now: Timestamp,
+    ) -> Result<Vec<NetworkPort>, NetworkError> {
+        let mut tx = self.write().await?;
+        let mut made = Vec::with_capacity(ports.len());
+        for (mut port, wishes) in ports {
+            tx.create_port(&mut port, wishes.as_deref(), now).await?;
+            made.push(port);
+        }
+        tx.commit().await?;
+        Ok(made)
     }
 
     /// Changes a port as it is stored now, in one transaction, and gives it new addresses where there are wishes. `change` may not touch
@@ -200,6 +208,23 @@ impl Store {
 }
 
 impl Write {
+    async fn create_port(
+        &mut self,
+        port: &mut NetworkPort,
+        wishes: Option<&[AddressWish]>,
+        now: Timestamp,
+    ) -> Result<(), NetworkError> {
+        self.check_quota(&port.project_id, "port", 1).await?;
+        let network: Network = read(self, port.network_id).await?;
+        port.network_owner = network.project_id;
+        if port.mac_address.is_empty() {
+            port.mac_address = self.free_mac(port.network_id).await?;
+        }
+        insert(self, port).await.map_err(|error| mac_error(error, port))?;
+        self.assign(port, wishes, now).await?;
+        Ok(overwrite(self, port).await?)
+    }
+
     /// Gives a port its addresses anew: those that it wishes for, and those that are made of its MAC address, if that was another.
     async fn readdress(
         &mut self,

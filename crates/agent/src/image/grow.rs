@@ -38,7 +38,11 @@ pub(super) fn grow(disk: &Path, root: &Place, file_system: &FileSystem) -> io::R
     }
     let partition = partition_path(disk, root.number);
     wait_for(&partition)?;
-    Modules::read(Path::new("/")).load_by_name("ext4");
+    let modules = Modules::read(Path::new("/"));
+    // ext4 asks the kernel for its checksum by name, which nobody would load here.
+    for name in ["crc32c_generic", "ext4"] {
+        modules.load_by_name(name);
+    }
     std::fs::create_dir_all(MOUNT_POINT)?;
     let mounted = Mounted::new(&partition, "errors=remount-ro")?;
     let directory = File::open(MOUNT_POINT)?;

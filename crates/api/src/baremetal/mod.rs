@@ -18,6 +18,7 @@ mod external_events;
 mod fields;
 mod firmware;
 mod history;
+mod image_references;
 mod indicators;
 mod inspection_rules;
 mod inventory;

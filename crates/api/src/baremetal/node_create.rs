@@ -1,6 +1,7 @@
 //! `POST /v1/nodes`, and what creation and change of a node share: its schema, its names, and how a document becomes a node.
 
 use super::chassis;
+use super::image_references;
 use super::node_fields::since;
 use super::nodes::whole;
 use super::schema::{ARRAY, BAG, FLAG, OBJECT, Property, STRING, TEXT, check, limited, property};
@@ -157,6 +158,7 @@ pub async fn create(call: Call) -> Result<Reply, ApiError> {
         "create",
         format!("driver {}, by {who}", node.driver),
     );
+    image_references::check(None, &node, &image_references::usable(&call, &node).await?)?;
     call.state.store.create_node(&node, &[event]).await.map_err(name_node(node.uuid))?;
     let location = call.url(&format!("nodes/{}", node.uuid));
     Ok(whole(&call, &node)?.at(location))

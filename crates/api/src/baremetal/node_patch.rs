@@ -2,6 +2,7 @@
 
 use super::chassis;
 use super::fields::{Masked, keep_masked, masked_instance_info};
+use super::image_references;
 use super::node_create::{PROPERTIES, apply, check_group, check_name, check_network_data, name_node};
 use super::node_fields::{interface, since};
 use super::node_rules::check_patch;
@@ -24,6 +25,7 @@ use model::node::{InterfaceKind, Interfaces, Node};
 use model::state::ProvisionState as S;
 use model::version::{self as v, Microversion};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Rows of the route table.
@@ -93,6 +95,11 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     check_patch(&call, &row.node, &operations)?;
     check_state(&row.node, &operations, ident, call.version)?;
     check_owner(&call, &row.node, &operations).await?;
+    // What can't be done yields no images; it is refused below, on the node as it is then.
+    let images = match changed(&row.node, &operations) {
+        Ok(after) => image_references::usable(&call, &after).await?,
+        Err(_) => BTreeSet::new(),
+    };
     for operation in of(&operations, "name") {
         let refusal = |name: &str| format!("Node {ident}: Cannot change name to invalid name '{name}'");
         match &operation.value {
@@ -124,6 +131,7 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
                 check_group(&call, &after)?;
             }
             refit(before, &mut after, enabled, reset)?;
+            image_references::check(Some(before), &after, &images)?;
             if after != *before {
                 let paths: Vec<_> =
                     operations.iter().map(|operation| operation.path.as_str()).take(20).collect();

@@ -4,17 +4,32 @@
 //! them; what came or went as a whole says `call.since(55)?`, `call.until(88, …)?` in its first line.
 
 mod aggregates;
+mod attach_interfaces;
 mod availability_zones;
 mod body;
 mod flavor_access;
 mod flavor_extra_specs;
 mod flavors;
 mod hypervisors;
+mod instance_actions;
 mod keypairs;
 mod limits;
 mod paging;
 mod quota_sets;
+mod server_actions;
+mod server_addresses;
+mod server_console;
+mod server_create;
+mod server_document;
 mod server_groups;
+mod server_image;
+mod server_list;
+mod server_metadata;
+mod server_networks;
+mod server_place;
+mod server_security_groups;
+mod server_tags;
+mod servers;
 mod services;
 mod usages;
 
@@ -60,6 +75,15 @@ const ROUTES: &[&[Route]] = &[
     services::ROUTES,
     availability_zones::ROUTES,
     usages::ROUTES,
+    servers::ROUTES,
+    server_actions::ROUTES,
+    server_metadata::ROUTES,
+    server_tags::ROUTES,
+    server_addresses::ROUTES,
+    server_security_groups::ROUTES,
+    attach_interfaces::ROUTES,
+    instance_actions::ROUTES,
+    server_console::ROUTES,
 ];
 
 const DISCOVERY: &[Route] = &[

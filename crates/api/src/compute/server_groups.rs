@@ -27,6 +27,9 @@ pub const ROUTES: &[Route] = &[
         .success(StatusCode::NO_CONTENT),
 ];
 
+/// Members that a group keeps before those that are gone are left out.
+const MEMBERS_KEPT: usize = 2000;
+
 /// A project's groups.
 pub(super) async fn of_project(call: &Call, project: &str) -> Result<Vec<ServerGroup>, CloudError> {
     Ok(call.state.store.list(&Query::equal("project_id", project)).await?)
@@ -51,8 +54,12 @@ impl Call {
         self.state
             .store
             .edit(group.uuid, |stored: &mut ServerGroup| {
-                stored.members.retain(|member| there.contains(member));
-                let (used, wanted) = (count(stored.members.len()), count(servers.len()));
+                // Whoever was put in by a request that runs now is not a server yet, and stays.
+                if stored.members.len() > MEMBERS_KEPT {
+                    stored.members.retain(|member| there.contains(member));
+                }
+                let used = count(stored.members.iter().filter(|member| there.contains(member)).count());
+                let wanted = count(servers.len());
                 if stored.policy == GroupPolicy::Affinity && used + wanted > 1 {
                     return Err(CloudError::conflict(format!(
                         "Server group {} wants its servers on one machine (affinity), and a machine carries one server. \

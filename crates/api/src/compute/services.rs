@@ -89,7 +89,7 @@ fn find(call: &Call) -> Result<Service<'_>, CloudError> {
     let id = call.parameter("service");
     let is_it = |service: &Service<'_>| match service.id(call) {
         Value::String(own) => own.eq_ignore_ascii_case(id),
-        own => own.to_string() == id,
+        own => id.parse().ok() == own.as_u64(),
     };
     all(call).find(is_it).ok_or_else(|| CloudError::not_found(format!("Service {id} could not be found.")))
 }

@@ -40,8 +40,13 @@ pub fn first_data() -> Result<(FirstData, Vec<Login>), NoRandomness> {
             ..Project::new(id(), *name, DEFAULT_DOMAIN)
         })
         .collect();
-    let roles: Vec<_> =
-        ROLES.iter().chain(std::iter::once(&SERVICE_ROLE)).map(|name| Role::new(id(), *name)).collect();
+    // As in Keystone's own bootstrap: what everything rests on isn't changed by mistake.
+    let immutable: Extra = [("immutable".to_owned(), true.into())].into_iter().collect();
+    let roles: Vec<_> = ROLES
+        .iter()
+        .chain(std::iter::once(&SERVICE_ROLE))
+        .map(|name| Role { options: immutable.clone(), ..Role::new(id(), *name) })
+        .collect();
     let project_ids: HashMap<_, _> =
         projects.iter().map(|project| (project.name.as_str(), project.id.as_str())).collect();
     let role_ids: HashMap<_, _> = roles.iter().map(|role| (role.name.as_str(), role.id.as_str())).collect();

@@ -3,17 +3,33 @@
 //! Tokens are signed texts that say who and for what ([`token_key`]); what that means is looked up each time ([`validated`]), and
 //! remembered by [`crate::auth::Own`] for as long as no identity data changes.
 
+mod application_credentials;
 mod auth_scopes;
 mod authenticate;
 pub mod bootstrap;
 mod catalog;
 mod credential_request;
 mod document;
+mod domains;
+mod endpoints;
 mod error;
+mod grants;
+mod groups;
+mod immutable;
 pub(crate) mod password;
+mod project_tree;
+mod projects;
+mod reach;
+mod regions;
+mod role_assignments;
+mod role_inferences;
+mod roles;
+mod services;
+mod tags;
 mod token_document;
 pub(crate) mod token_key;
 mod tokens;
+mod users;
 pub(crate) mod validated;
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service};
@@ -31,7 +47,33 @@ pub static SERVICE: Service =
 static TABLE: LazyLock<Table<Route>> = LazyLock::new(|| Table::new(ROUTES));
 
 /// The lists of all resources.
-const ROUTES: &[&[Route]] = &[DISCOVERY, tokens::ROUTES, auth_scopes::ROUTES];
+const ROUTES: &[&[Route]] = &[
+    DISCOVERY,
+    tokens::ROUTES,
+    auth_scopes::ROUTES,
+    users::ROUTES,
+    application_credentials::ROUTES,
+    groups::ROUTES,
+    projects::ROUTES,
+    tags::ROUTES,
+    domains::ROUTES,
+    roles::ROUTES,
+    role_inferences::ROUTES,
+    role_assignments::ROUTES,
+    grants::OF_USERS_ON_PROJECTS,
+    grants::OF_GROUPS_ON_PROJECTS,
+    grants::OF_USERS_ON_DOMAINS,
+    grants::OF_GROUPS_ON_DOMAINS,
+    grants::OF_USERS_ON_THE_SYSTEM,
+    grants::OF_GROUPS_ON_THE_SYSTEM,
+    grants::INHERITED_BY_USERS_FROM_PROJECTS,
+    grants::INHERITED_BY_GROUPS_FROM_PROJECTS,
+    grants::INHERITED_BY_USERS_FROM_DOMAINS,
+    grants::INHERITED_BY_GROUPS_FROM_DOMAINS,
+    services::ROUTES,
+    endpoints::ROUTES,
+    regions::ROUTES,
+];
 
 const DISCOVERY: &[Route] = &[
     Route::new(Get, "/", Access::Public, handler!(versions))

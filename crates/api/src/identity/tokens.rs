@@ -153,7 +153,7 @@ async fn subject(call: &Call) -> Result<(String, Arc<Validated>), CloudError> {
 /// `GET /v3/auth/tokens`, and `HEAD`: for the services of the cloud, and for everybody's own tokens.
 async fn show(call: Call) -> Result<Reply, CloudError> {
     let caller = caller(&call).await?;
-    let is_service = call.sees_all() || caller.has_role("service") || caller.has_role("admin");
+    let is_service = call.sees_all() || caller.has_role("service");
     let found = subject(&call).await;
     let (text, token) = match found {
         Ok(found) => found,

@@ -67,6 +67,14 @@ impl Place {
         }
     }
 
+    /// The domain that it lies in.
+    pub fn domain_id(&self) -> Option<&str> {
+        match self {
+            Place::Project(_, domain) | Place::Domain(domain) => Some(&domain.id),
+            Place::System | Place::Unscoped => None,
+        }
+    }
+
     /// Looks it up; what is disabled is no scope.
     pub async fn find(identity: Identity<'_>, scope: Option<&Scope>) -> Result<Self, Void> {
         match scope {

@@ -5,10 +5,12 @@ use super::{intake, range};
 use crate::cloud::{Access, Call, CloudError, Reply, Route};
 use crate::handler;
 use crate::route::Verb::{Get, Put};
-use axum::body::Body;
+use axum::body::BodyDataStream;
 use axum::http::{HeaderName, StatusCode, header};
+use futures_util::StreamExt;
 use images::Name;
 use model::image::{Image, Status};
+use std::time::Duration;
 
 /// Rows of the route table.
 pub(super) const ROUTES: &[Route] = &[
@@ -24,25 +26,46 @@ pub(super) const ROUTES: &[Route] = &[
         .says("Uploads an image's data for an import."),
 ];
 
+/// What a refused client still sends is read for so long.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 async fn upload(call: Call) -> Result<Reply, CloudError> {
-    let (image, body, announced) = beginning(&call).await?;
-    let storage = storage(&call)?;
-    intake::begin(&call.state, image.uuid, &[Status::Queued], Status::Saving, |_| Ok(())).await?;
-    match save(&call, &image, body, announced).await {
-        Ok(()) => Ok(Reply::empty()),
-        Err(error) => {
-            intake::take_back(&call.state, storage, image.uuid, Status::Saving).await;
-            Err(error)
-        }
+    let mut body = call.stream.take().unwrap_or_default().into_data_stream();
+    let outcome = receive(&call, &mut body, Status::Saving).await;
+    answer(outcome, body).await
+}
+
+async fn stage(call: Call) -> Result<Reply, CloudError> {
+    let mut body = call.stream.take().unwrap_or_default().into_data_stream();
+    let outcome = receive(&call, &mut body, Status::Uploading).await;
+    answer(outcome, body).await
+}
+
+/// Takes an image's data in, in the state `during`; nothing of it is left where anything is wrong.
+async fn receive(call: &Call, body: &mut BodyDataStream, during: Status) -> Result<(), CloudError> {
+    let (image, announced) = beginning(call).await?;
+    let storage = storage(call)?;
+    intake::begin(&call.state, image.uuid, &[Status::Queued], during, |_| Ok(())).await?;
+    let received = match during {
+        Status::Saving => save(call, &image, body, announced).await,
+        _ => keep(call, &image, body, announced).await,
+    };
+    if received.is_err() {
+        intake::take_back(&call.state, storage, image.uuid, during).await;
     }
+    received
 }
 
 /// Stores, looks, and makes the image active.
-async fn save(call: &Call, image: &Image, body: Body, announced: Option<u64>) -> Result<(), CloudError> {
+async fn save(
+    call: &Call,
+    image: &Image,
+    body: &mut BodyDataStream,
+    announced: Option<u64>,
+) -> Result<(), CloudError> {
     let storage = storage(call)?;
-    let stored = intake::store(&call.state, storage, image.uuid, announced, body.into_data_stream()).await?;
+    let stored = intake::store(&call.state, storage, image.uuid, announced, body).await?;
     let virtual_size = intake::inspect(storage, image).await?;
     let algorithm = call.state.settings.images.hashing_algorithm;
     intake::complete(&call.state, storage, image.uuid, Status::Saving, |image| {
@@ -53,32 +76,34 @@ async fn save(call: &Call, image: &Image, body: Body, announced: Option<u64>) ->
     .await
 }
 
-async fn stage(call: Call) -> Result<Reply, CloudError> {
-    let (image, body, announced) = beginning(&call).await?;
-    let storage = storage(&call)?;
-    intake::begin(&call.state, image.uuid, &[Status::Queued], Status::Uploading, |_| Ok(())).await?;
-    let staged = async {
-        let stored =
-            intake::store(&call.state, storage, image.uuid, announced, body.into_data_stream()).await?;
-        let algorithm = call.state.settings.images.hashing_algorithm;
-        // It stays `uploading`: it is looked at when it is imported.
-        intake::complete(&call.state, storage, image.uuid, Status::Uploading, |image| {
-            intake::describe(image, &stored, algorithm);
-        })
-        .await
-    };
-    match staged.await {
-        Ok(()) => Ok(Reply::empty()),
-        Err(error) => {
-            intake::take_back(&call.state, storage, image.uuid, Status::Uploading).await;
-            Err(error)
-        }
-    }
+/// Stores; the image stays `uploading`, and is looked at when it is imported.
+async fn keep(
+    call: &Call,
+    image: &Image,
+    body: &mut BodyDataStream,
+    announced: Option<u64>,
+) -> Result<(), CloudError> {
+    let storage = storage(call)?;
+    let stored = intake::store(&call.state, storage, image.uuid, announced, body).await?;
+    let algorithm = call.state.settings.images.hashing_algorithm;
+    intake::complete(&call.state, storage, image.uuid, Status::Uploading, |image| {
+        intake::describe(image, &stored, algorithm);
+    })
+    .await
 }
 
-/// What uploads have in common before their first byte: the image, the body, and its length where the client says it.
-async fn beginning(call: &Call) -> Result<(Image, Body, Option<u64>), CloudError> {
-    let body = call.stream.take().unwrap_or_default();
+/// Answers; a client that is refused while it sends reads no answer before it has sent all, so it gets some time for that.
+async fn answer(outcome: Result<(), CloudError>, mut body: BodyDataStream) -> Result<Reply, CloudError> {
+    if outcome.is_err() {
+        let rest = async { while let Some(Ok(_)) = body.next().await {} };
+        // Past that the connection is cut.
+        let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+    }
+    outcome.map(|()| Reply::empty())
+}
+
+/// What uploads have in common before their first byte: the image, and the data's length where the client says it.
+async fn beginning(call: &Call) -> Result<(Image, Option<u64>), CloudError> {
     let media = call.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
     if media.split(';').next().unwrap_or_default().trim() != "application/octet-stream" {
         let media: String = media.chars().take(100).collect();
@@ -92,7 +117,7 @@ async fn beginning(call: &Call) -> Result<(Image, Body, Option<u64>), CloudError
         // Clients that send in chunks may say it so.
         None => call.header("x-openstack-image-size").and_then(|text| text.parse().ok()),
     };
-    Ok((changeable(call, "upload data for").await?, body, announced))
+    Ok((changeable(call, "upload data for").await?, announced))
 }
 
 async fn download(call: Call) -> Result<Reply, CloudError> {

@@ -25,6 +25,7 @@ mod tags;
 mod tasks;
 
 pub use import::resume;
+pub(crate) use records::may_use;
 pub use settings::ImageSettings;
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service};

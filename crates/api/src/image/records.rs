@@ -7,7 +7,7 @@ use crate::cloud::{Call, CloudError};
 use axum::http::StatusCode;
 use images::Backend;
 use model::image::{Image, Visibility};
-use store::StoreError;
+use store::{Store, StoreError};
 use uuid::Uuid;
 
 /// In Glance's words.
@@ -71,18 +71,24 @@ pub(super) async fn changeable(call: &Call, what: &str) -> Result<Image, CloudEr
 }
 
 async fn may_see(call: &Call, image: &Image) -> Result<bool, CloudError> {
-    if call.sees_all() || matches!(image.visibility, Visibility::Public | Visibility::Community) {
+    if call.sees_all() {
         return Ok(true);
     }
-    if image.owner.as_deref().is_some_and(|owner| call.owns(owner)) {
+    Ok(may_use(&call.state.store, image, call.project().unwrap_or_default()).await?)
+}
+
+/// May this project use an image? Public and community images, its own, and those that are shared with it. An empty project is nobody's.
+pub(crate) async fn may_use(store: &Store, image: &Image, project: &str) -> Result<bool, StoreError> {
+    if matches!(image.visibility, Visibility::Public | Visibility::Community) {
         return Ok(true);
     }
-    match (image.visibility, call.project()) {
-        (Visibility::Shared, Ok(project)) => {
-            Ok(call.state.store.image_member(image.uuid, project).await?.is_some())
-        }
-        _ => Ok(false),
+    if project.is_empty() {
+        return Ok(false);
     }
+    if image.owner.as_deref() == Some(project) {
+        return Ok(true);
+    }
+    Ok(image.visibility == Visibility::Shared && store.image_member(image.uuid, project).await?.is_some())
 }
 
 /// Its owner's project, and operators.

@@ -3,6 +3,7 @@
 use crate::site::{Answer, Site};
 use crate::stub_keystone::{StubKeystone, body};
 use api::cloud::{Access, SERVICES};
+use api::image::ImageSettings;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Response;
@@ -29,11 +30,18 @@ pub struct Cloud {
 
 impl Cloud {
     pub async fn new() -> Self {
+        Self::with_images(|_| {}).await
+    }
+
+    /// The same with other settings of the image service.
+    pub async fn with_images(change: impl FnOnce(&mut ImageSettings)) -> Self {
+        let mut images = ImageSettings::default();
+        change(&mut images);
         let keystone = StubKeystone::start().await;
         for (name, scope, roles) in PERSONAS {
             keystone.knows(name, body(name, scope, roles));
         }
-        Self { site: Site::cloud(keystone.auth()).await, _keystone: keystone }
+        Self { site: Site::cloud(keystone.auth(), images).await, _keystone: keystone }
     }
 
     /// Sends a request with a persona's token; an empty one sends none.

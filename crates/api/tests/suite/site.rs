@@ -1,6 +1,8 @@
 //! One site for one test.
 
-use api::auth::Auth;
+use api::auth::{Auth, Own, ProjectName};
+use api::identity::bootstrap::Login;
+use api::image::ImageSettings;
 use api::{ApiState, Settings};
 use axum::Router;
 use axum::body::Body;
@@ -76,13 +78,35 @@ impl Site {
     }
 
     /// The same with the services of the cloud.
-    pub async fn cloud(auth: Auth) -> Self {
-        Self::set(Settings { auth, cloud: true, ..Settings::default() }).await
+    pub async fn cloud(auth: Auth, images: ImageSettings) -> Self {
+        Self::set(Settings { auth, cloud: true, images, ..Settings::default() }).await
+    }
+
+    /// The same with an identity service of its own, and the log-ins of its first start.
+    pub async fn own() -> (Self, Vec<Login>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let (data, logins) = api::identity::bootstrap::first_data().unwrap();
+        assert!(store.identity().write_first_data(&data).await.unwrap());
+        assert!(!store.identity().write_first_data(&data).await.unwrap(), "once is enough");
+        let projects = |name: &str| ProjectName::new(name);
+        let own = Own::open(store.clone(), dir.path(), vec![projects("admin")], Some(projects("service")));
+        let auth = Auth::Own(Box::new(own.unwrap()));
+        (Self::at(dir, store, Settings { auth, cloud: true, ..Settings::default() }), logins)
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &std::path::Path {
+        self._dir.path()
     }
 
     async fn set(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
+        Self::at(dir, store, settings)
+    }
+
+    fn at(dir: tempfile::TempDir, store: Store, settings: Settings) -> Self {
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
         let storage = images::Backend::directory(&dir.path().join("storage")).unwrap();
         let conductor_settings = conductor::Settings::new("seed", dir.path()).with_storage(storage);

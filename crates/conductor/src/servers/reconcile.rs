@@ -41,6 +41,13 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
             () = conductor.store().servers_due() => {}
             () = tokio::time::sleep(sleep) => {}
         }
+        // As long as half of them are at work there is no need to ask who is next each time that one is done.
+        while looks.len() > AT_ONCE / 2 {
+            let Some(done) = looks.join_next().await else { break };
+            done.unwrap_or_default().iter().for_each(|uuid| {
+                busy.remove(uuid);
+            });
+        }
         while let Some(done) = looks.try_join_next() {
             done.unwrap_or_default().iter().for_each(|uuid| {
                 busy.remove(uuid);

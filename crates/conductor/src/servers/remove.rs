@@ -1,6 +1,6 @@
 //! `deleting`: the machine is torn down, the ports are released, and then there is no such server any more.
 
-use super::visit::{Next, Trouble, Visit, is_of, soon};
+use super::visit::{Next, Trouble, Visit, is_of, soon, when_there_is_room};
 use crate::Conductor;
 use crate::request::{ProvisionRequest, RequestError};
 use model::compute::{Server, TaskState};
@@ -43,6 +43,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Next, Trouble> {
         if server.task_state == Some(TaskState::Deleting) { Ok(()) } else { Err(Trouble::Moved) }
     });
     deleted.await?;
+    visit.wake(TaskState::Deleting).await?;
     tracing::info!(server = %visit.server.uuid, "deleted");
     Ok(Next::Gone)
 }
@@ -106,10 +107,11 @@ pub async fn give_back(visit: &mut Visit<'_>, node: &Node) -> Result<Returned, T
     };
     match told.await {
         Ok(_) => Ok(Returned::NotYet(Next::Again)),
-        // There is no room for another, or it is held for the moment.
-        Err(Trouble::Refused(RequestError::Busy(_) | RequestError::Conflict(_))) => {
-            Ok(Returned::NotYet(Next::Rest(soon())))
+        Err(Trouble::Refused(RequestError::Busy(_))) => {
+            Ok(Returned::NotYet(Next::Rest(when_there_is_room())))
         }
+        // It is held for the moment.
+        Err(Trouble::Refused(RequestError::Conflict(_))) => Ok(Returned::NotYet(Next::Rest(soon()))),
         Err(Trouble::Refused(refusal)) => Ok(Returned::Never(refusal.to_string())),
         Err(error) => Err(error),
     }

@@ -1,7 +1,7 @@
 //! `spawning` and `rebuilding`: the node is told to deploy, and what it says is the answer.
 
 use super::retreat;
-use super::visit::{Next, Trouble, Visit, is_of, soon};
+use super::visit::{Next, Trouble, Visit, is_of, soon, when_there_is_room};
 use crate::request::{ProvisionRequest, RequestError};
 use model::compute::scheduler::Request;
 use model::compute::{PowerView, Server, TaskState, VmState};
@@ -68,13 +68,9 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
         disable_ramdisk: false,
         rescue_password: None,
     };
-    let drive = match conductor.config_drive_of(&visit.server).await {
-        Ok(drive) => drive,
-        Err(Trouble::Refused(refusal)) => return fail(visit, node, &refusal.to_string()).await,
-        Err(error) => return Err(error),
-    };
     let told = async {
         let prepared = conductor.prepare(node.uuid, &request).await?;
+        let drive = conductor.config_drive_of(&visit.server).await?;
         conductor.store().put_config_drive(node.uuid, &drive).await?;
         let event = visit.begun(event_of(&visit.server));
         visit
@@ -91,9 +87,10 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
             .await
     };
     match told.await {
-        // There is no room for another deployment, or the node is held for the moment.
-        Err(Trouble::Refused(RequestError::Busy(_) | RequestError::Conflict(_))) => Ok(Next::Rest(soon())),
-        Err(Trouble::Refused(refusal)) => fail(visit, node, &refusal.to_string()).await,
+        Err(Trouble::Refused(RequestError::Busy(_))) => Ok(Next::Rest(when_there_is_room())),
+        // The node is held for the moment.
+        Err(Trouble::Refused(RequestError::Conflict(_))) => Ok(Next::Rest(soon())),
+        Err(Trouble::Refused(refusal)) => fail(visit, node, &sentence(&refusal.to_string())).await,
         other => other,
     }
 }
@@ -117,7 +114,8 @@ async fn arrive(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
                 server.task_state = Some(TaskState::PoweringOff);
             }
         })
-        .await
+        .await?;
+    visit.wake(TaskState::Spawning).await
 }
 
 /// The machine does not run: another is tried, unless this one carries the server's data.

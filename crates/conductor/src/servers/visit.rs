@@ -3,7 +3,7 @@
 use crate::Conductor;
 use crate::request::RequestError;
 use jiff::{SignedDuration, Timestamp};
-use model::compute::{ActionEvent, Server};
+use model::compute::{ActionEvent, Server, TaskState};
 use model::node::Node;
 use store::{MachineEdit, ServerEdit, StoreError};
 use uuid::Uuid;
@@ -24,6 +24,16 @@ pub enum Next {
 /// In a moment.
 pub fn soon() -> Option<Timestamp> {
     Some(Timestamp::now().saturating_add(PAUSE).unwrap_or(Timestamp::MAX))
+}
+
+/// When a site at which too much is under way is asked again, if nobody says before that there is room ([`Visit::wake`]).
+const ROOM_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// Servers that are told when one has made room.
+const WOKEN: i64 = 2;
+
+/// When there is room, at the latest in a while.
+pub fn when_there_is_room() -> Option<Timestamp> {
+    Some(Timestamp::now().saturating_add(ROOM_PAUSE).unwrap_or(Timestamp::MAX))
 }
 
 /// Why a step came to nothing.
@@ -102,6 +112,12 @@ impl Visit<'_> {
         });
         let (_, server) = edited.await?;
         self.server = server;
+        Ok(Next::Again)
+    }
+
+    /// This server has made room: the oldest of those that wait with this task look again.
+    pub async fn wake(&self, task: TaskState) -> Result<Next, Trouble> {
+        self.conductor.store().wake_servers(task, self.now(), WOKEN).await?;
         Ok(Next::Again)
     }
 

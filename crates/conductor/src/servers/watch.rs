@@ -12,13 +12,18 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Next, Trouble> {
         return Ok(Next::Rest(None));
     }
     let Some(node) = visit.node().await? else { return retreat::lost(visit).await };
+    // While a change is under way nothing is known.
+    if node.target_power_state.is_some() {
+        return Ok(Next::Rest(None));
+    }
     let power = PowerView::of_node(node.power_state);
     let vm_state = match (node.provision_state, visit.server.vm_state) {
         // Only a verb of its user, or its end, brings a server out of an error.
         (_, VmState::Error) => VmState::Error,
         (S::Rescue, _) => VmState::Rescued,
-        // While a change is under way the last state stands.
-        (S::Active, state) if node.target_power_state.is_some() => state,
+        (S::Active, VmState::Rescued) => VmState::Active,
+        // Where nothing changed, the last state stands: a pretended machine may run while it is off.
+        (S::Active, state) if power == visit.server.power => state,
         (S::Active, _) => match node.power_state {
             Some(PowerState::Off) => VmState::Stopped,
             _ => VmState::Active,

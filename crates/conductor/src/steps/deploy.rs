@@ -75,6 +75,11 @@ async fn write_image(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
     let node =
         visit.conductor.with_images(&visit.node, server.ok().as_deref()).await.map_err(Failure::last)?;
     let image_info = image::info(&node, uefi_by_default).map_err(Failure::last)?;
+    let is_kept = visit.node.instance_info.get("image_type") == node.instance_info.get("image_type")
+        && visit.node.instance_info.get("kernel") == node.instance_info.get("kernel");
+    if glance::deploys_image(&visit.node) && !is_kept {
+        visit.edit(|edit| glance::keep_kind(&mut edit.node, &node)).await?;
+    }
     let params = json!(PrepareImageParams { image_info, configdrive: config_drive.map(model::Secret::new) });
     let done = command_once(visit, "standby.prepare_image", object(params)).await?;
     let Some(result) = done else { return Ok(Progress::Waiting) };

@@ -11,9 +11,10 @@ use bmc::Bmc;
 use bmc::fake::FakeBmc;
 use conductor::{Conductor, HeartbeatRequest, LookupRequest, NodeBootSource};
 use model::secret::MASK;
-use netboot::{Boot, BootSource};
+use netboot::{Artifact, Boot, BootSource};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Diary {
     pub erased: usize,
     /// Image that is on the disk.
     pub image: Option<String>,
+    /// Files of the ramdisk that was booted last: kernel and initramfs.
+    pub booted: Option<(PathBuf, PathBuf)>,
     /// Images written, repeats included.
     pub writes: usize,
     /// What the agent was told of the image.
@@ -178,8 +181,15 @@ impl Life {
                 let told = format!("{kernel:?} {initramfs:?} {cmdline}");
                 self.diary.lock().unwrap().instance_boots.push(told);
             }
-            Boot::Ramdisk { .. } => {
-                self.diary.lock().unwrap().ramdisk_boots += 1;
+            Boot::Ramdisk { kernel, initramfs, .. } => {
+                {
+                    let mut diary = self.diary.lock().unwrap();
+                    diary.ramdisk_boots += 1;
+                    diary.booted = match (kernel, initramfs) {
+                        (Artifact::File(kernel), Artifact::File(initramfs)) => Some((kernel, initramfs)),
+                        _ => None,
+                    };
+                }
                 if !self.faults.lock().unwrap().mute {
                     self.ramdisk().await;
                 }

@@ -5,8 +5,10 @@
 mod allocations;
 mod bad_bmc;
 mod hardware;
+mod images;
 mod machine;
 mod partitions;
+mod servers;
 mod site;
 mod verbs;
 

@@ -5,6 +5,7 @@ use crate::site::Site;
 use crate::{LIMIT, World, ask, deploy, impatient};
 use bmc::{Bmc, BootDevice};
 use conductor::{PowerRequest, ProvisionRequest};
+use model::image::{Image, Status};
 use model::node::{InterfaceKind, Node, PowerState, PowerTarget};
 use model::state::{Event, ProvisionState as S};
 use serde_json::{Value, json};
@@ -152,6 +153,64 @@ async fn an_image_with_a_boot_loader_boots_from_the_disk() {
     change(&site, uuid, |node| drop(node.instance_info.insert("root_gb".into(), 9.into()))).await;
     let refused = site.conductor.provision(uuid, ask(Event::Rebuild)).await.unwrap_err().to_string();
     assert!(refused.contains("Deployed value of root_gb was 8 but requested value is 9."), "{refused}");
+}
+
+/// Registers an image of that project, with bytes that nobody asks for here.
+async fn register(site: &Site, owner: &str, properties: &[(&str, String)]) -> Uuid {
+    let mut image = Image::new(Uuid::new_v4(), Some(owner.into()), jiff::Timestamp::now());
+    image.status = Status::Active;
+    image.data = Some("data".into());
+    image.disk_format = Some("ami".into());
+    (image.os_hash_algo, image.os_hash_value) = (Some("sha256".into()), Some("0".repeat(64)));
+    image.properties = properties.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    site.store.create(&image).await.unwrap();
+    image.uuid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_the_image_service_brings_its_kernel_and_ramdisk() {
+    let world = World::new();
+    let site = world.start(|_| {});
+    let (uuid, machine) = world.available(&site).await;
+    let (kernel, ramdisk) = (register(&site, "a", &[]).await, register(&site, "a", &[]).await);
+    let foreign = register(&site, "b", &[]).await;
+    let pair = |kernel: Uuid| [("kernel_id", kernel.to_string()), ("ramdisk_id", ramdisk.to_string())];
+    let assign = async |image: Uuid| {
+        let instance = json!({"image_source": image, "root_gb": 4});
+        change(&site, uuid, |node| node.instance_info = instance.as_object().unwrap().clone()).await;
+    };
+    // A property is no way to another project's image.
+    assign(register(&site, "a", &pair(foreign)).await).await;
+    let refused = site.conductor.provision(uuid, deploy()).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("Image {foreign} can not be found.")), "{refused}");
+
+    assign(register(&site, "a", &pair(kernel)).await).await;
+    without_loader(&machine);
+    let node = go(&site, uuid, deploy(), &[S::Active, S::DeployFailed]).await;
+    assert_eq!((node.provision_state, node.last_error.as_deref()), (S::Active, None));
+    assert_eq!(node.instance_info["kernel"], kernel.to_string());
+    assert_eq!(node.instance_info["image_type"], "partition");
+    assert_eq!(node.driver_internal_info["is_whole_disk_image"], false);
+    assert_eq!(machine.diary().image_info["disk_format"], "raw");
+    let told = instance_boots(&machine, 1).await;
+    for part in [format!("/images/{kernel}?"), format!("/images/{ramdisk}?"), format!("root=UUID={ROOT} ")] {
+        assert!(told[0].contains(&part), "{told:?}");
+    }
+    // A whole disk's image is one again, whatever was there before.
+    machine.faults.lock().unwrap().fail = None;
+    let whole = register(&site, "a", &[]).await;
+    change(&site, uuid, |node| {
+        drop(node.instance_info.insert("image_source".into(), whole.to_string().into()))
+    })
+    .await;
+    let mut whole_image = site.store.get::<Image>(&whole.to_string()).await.unwrap();
+    whole_image.disk_format = Some("raw".into());
+    site.store.update(&whole_image).await.unwrap();
+    let node = go(&site, uuid, ask(Event::Rebuild), &[S::Active, S::DeployFailed]).await;
+    assert_eq!((node.provision_state, node.last_error.as_deref()), (S::Active, None));
+    assert_eq!(node.instance_info["image_type"], "whole-disk");
+    assert_eq!(node.driver_internal_info["is_whole_disk_image"], true);
+    assert_eq!(machine.diary().image_info["image_type"], "whole-disk");
 }
 
 /// The deployment with one kill after the `n`-th event, for every `n` that there is.

@@ -4,7 +4,7 @@ use super::{ImpliedRole, implied_closure};
 use std::collections::BTreeSet;
 
 /// Who has a role.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Actor {
     /// A user, by id.
     User(String),
@@ -13,7 +13,7 @@ pub enum Actor {
 }
 
 /// What a role, or a token, is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// A project, by id.
     Project(String),
@@ -24,7 +24,7 @@ pub enum Scope {
 }
 
 /// A role that somebody has somewhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Assignment {
     /// Who.
     pub actor: Actor,

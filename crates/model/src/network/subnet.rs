@@ -29,6 +29,12 @@ pub struct AllocationPool {
 }
 
 impl AllocationPool {
+    /// How many addresses it has, as exactly as a float tells.
+    pub fn size(&self) -> f64 {
+        let (start, end) = (super::cidr::number(self.start), super::cidr::number(self.end));
+        end.saturating_sub(start) as f64 + 1.0
+    }
+
     /// Is the address one of these?
     pub fn contains(&self, address: IpAddr) -> bool {
         (self.start..=self.end).contains(&address)

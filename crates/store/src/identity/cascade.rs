@@ -38,7 +38,7 @@ impl Identity<'_> {
 
     /// Forgets a domain with everybody and everything in it, if `allow` agrees.
     pub async fn delete_domain<E: From<StoreError>>(
-        &self,
+        self,
         id: &str,
         allow: impl FnOnce(&Domain) -> Result<(), E>,
     ) -> Result<(), E> {

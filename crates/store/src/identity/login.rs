@@ -41,7 +41,7 @@ impl Identity<'_> {
 
     /// Changes a user, and its password if one is given. A new password, and disabling the user, end every token that it had.
     pub async fn edit_user<E: From<crate::StoreError>>(
-        &self,
+        self,
         id: &str,
         password: Option<&Secret>,
         now: Timestamp,

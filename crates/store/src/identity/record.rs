@@ -78,7 +78,7 @@ impl Identity<'_> {
     }
 
     /// Changes one as it is stored now, in one transaction, and returns it as written. If `change` fails, nothing is written.
-    pub async fn edit<R, E>(&self, id: &str, change: impl FnOnce(&mut R) -> Result<(), E>) -> Result<R, E>
+    pub async fn edit<R, E>(self, id: &str, change: impl FnOnce(&mut R) -> Result<(), E>) -> Result<R, E>
     where
         R: IdentityRecord,
         E: From<StoreError>,

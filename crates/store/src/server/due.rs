@@ -49,6 +49,25 @@ impl Store {
         Ok(due)
     }
 
+    /// Makes the oldest `limit` servers due that do this and wait for a time to come.
+    pub async fn wake_servers(&self, task: TaskState, now: Timestamp, limit: i64) -> Result<()> {
+        let mut tx = self.write().await?;
+        let woken = sqlx::query(
+            "UPDATE servers SET due_us = $1, nudges = nudges + 1 WHERE id IN \
+             (SELECT id FROM servers WHERE due_us > $1 AND task_state = $2 ORDER BY id LIMIT $3)",
+        )
+        .bind(micros(now))
+        .bind(task.as_str())
+        .bind(limit)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        if woken.rows_affected() > 0 {
+            self.nudge_servers();
+        }
+        Ok(())
+    }
+
     /// Puts a server aside until `until`, or until it is nudged, unless it was nudged since it was read: then it stays due.
     pub async fn rest_server(&self, server: Uuid, nudges: i64, until: Option<Timestamp>) -> Result<()> {
         let mut tx = self.write().await?;

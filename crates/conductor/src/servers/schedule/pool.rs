@@ -1,6 +1,7 @@
 //! What a round knows of the nodes: those that are free, read whole, and columns of all the others once somebody must be told why not.
 
 use crate::Conductor;
+use crate::hardware;
 use model::compute::Server;
 use model::compute::scheduler::{Glimpse, Objection, Request, Tally, custom_class};
 use model::node::{InterfaceKind, Node};
@@ -198,5 +199,5 @@ impl Pool {
 
 /// Does a node's network interface look after virtual interfaces at all?
 pub fn uses_ports(node: &Node) -> bool {
-    node.interfaces.get(InterfaceKind::Network) != Some("noop")
+    hardware::implementation(node, InterfaceKind::Network) != "noop"
 }
