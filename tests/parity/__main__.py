@@ -36,7 +36,7 @@ def main() -> int:
     report = Report(arguments.verbose)
     with _directory(arguments.keep) as directory, contextlib.ExitStack() as stack:
         binaries = arguments.oracle_venv / "bin" if arguments.oracle_venv else None
-        binaries = binaries or servers.install_ironic(ROOT / "target/parity/venv")
+        binaries = binaries or servers.install_ironic()
         clients = {"ironic": stack.enter_context(servers.ironic(binaries, directory / "ironic"))}
         if not arguments.oracle_only:
             clients["billet"] = stack.enter_context(servers.billet(arguments.billet, directory / "billet"))

@@ -9,13 +9,13 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Iterator
 
+from ..support.site import free_port
+from ..support.venv import ensure
 from .client import Client
 
 HOST = "127.0.0.1"
@@ -47,23 +47,15 @@ CONDUCTOR = "conductor-1"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
-def install_ironic(venv: Path) -> Path:
+def install_ironic() -> Path:
     """Makes a virtual environment with the pinned Ironic, unless it is there; its `bin` directory."""
-    done = venv / "installed"
-    wanted = REQUIREMENTS.read_text()
-    if not done.is_file() or done.read_text() != wanted:
-        print(f"installing Ironic into {venv}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-        pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
-        done.write_text(wanted)
-    return venv / "bin"
+    return ensure("ironic", REQUIREMENTS.read_text().splitlines()) / "bin"
 
 
 @contextlib.contextmanager
 def ironic(binaries: Path, directory: Path) -> Iterator[Client]:
     """A running Ironic."""
-    port = _free_port()
+    port = free_port()
     config = directory / "ironic.conf"
     for name in ("httpboot", "tftpboot", "images"):
         (directory / name).mkdir(parents=True)
@@ -78,7 +70,7 @@ def ironic(binaries: Path, directory: Path) -> Iterator[Client]:
 @contextlib.contextmanager
 def billet(binary: Path, directory: Path) -> Iterator[Client]:
     """A running Billet."""
-    port = _free_port()
+    port = free_port()
     directory.mkdir(parents=True)
     config = directory / "billet.toml"
     config.write_text(_billet_config(directory, port))
@@ -183,13 +175,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     # Children of a parent that has ended.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _tail(log: Path) -> str:

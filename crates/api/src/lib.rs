@@ -20,6 +20,7 @@ pub mod error;
 pub mod identity;
 pub mod image;
 pub mod limits;
+pub mod metadata;
 pub mod network;
 pub mod object_store;
 mod openapi;

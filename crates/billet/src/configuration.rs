@@ -216,6 +216,9 @@ pub struct Netboot {
     pub https_port: Option<u16>,
     /// Directory with undionly.kpxe and snponly.efi.
     pub programs: Option<PathBuf>,
+    /// Serve metadata at 169.254.169.254: this host is given that address, which takes CAP_NET_ADMIN. By default metadata is served
+    /// where the host has the address already.
+    pub metadata: Option<bool>,
     /// How machines reach the port for machines, as in `http://192.0.2.1:6386`, where that is not the address that their agents call:
     /// behind address translation, say. Images are fetched from there.
     pub url: Option<String>,

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod configuration;
 mod listener;
+mod metadata;
 mod ramdisk_command;
 mod serve;
 mod tls;

@@ -6,6 +6,7 @@
 use crate::bootstrap::{Reach, bootstrap};
 use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::listener;
+use crate::metadata;
 use crate::tls;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
@@ -260,8 +261,8 @@ async fn start_machine_side(
     if let Some((port, _)) = over_tls {
         source = source.with_tls(port);
     }
-    let servers = match bind_netboot(section, port, source, store).await {
-        Ok(servers) => servers,
+    let (servers, metadata) = match bind_netboot(section, port, source, store).await {
+        Ok(bound) => bound,
         Err(error) if !asked_for => {
             tracing::warn!("machines can't be booted over the network from here: {error:#}");
             return Ok(());
@@ -287,6 +288,10 @@ async fn start_machine_side(
             tasks.spawn(listener::serve(listener, Some(tls.clone()), ramdisks.clone(), stop.clone()));
         }
     }
+    for listener in metadata {
+        let listener = TcpListener::from_std(listener).context("the metadata service")?;
+        tasks.spawn(listener::serve(listener, None, api::metadata::router(state.clone()), stop.clone()));
+    }
     tasks.spawn(scribe);
     tasks.spawn(servers.run(stop.clone()));
     Ok(())
@@ -297,7 +302,7 @@ async fn bind_netboot(
     port: u16,
     source: NodeBootSource,
     store: &Store,
-) -> Result<Netboot> {
+) -> Result<(Netboot, Vec<std::net::TcpListener>)> {
     let mut names = ProgramNames::default();
     if let Some(directory) = &section.programs {
         names.directory.clone_from(directory);
@@ -310,6 +315,7 @@ async fn bind_netboot(
     for segment in &segments {
         tracing::info!(interface = %segment.interface, address = %segment.address, "boots known machines");
     }
+    let metadata = metadata::listeners(section, &segments);
     let mut config = NetbootConfig::new(segments, port, programs);
     // What nobody named may be unusable: an interface where another DHCP server runs here already.
     config.may_leave_out = section.interfaces.is_none();
@@ -321,7 +327,9 @@ async fn bind_netboot(
         }
         config.proxied.insert(name.clone());
     }
-    Ok(Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?)
+    config.metadata = !metadata.is_empty();
+    let netboot = Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?;
+    Ok((netboot, metadata))
 }
 
 /// Takes over SIGTERM and SIGINT; what it returns ends with the first of them.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use wire::Mac;
 use wire::dhcp::{Arch, BootFile, Kind, Reply, ReplyKind, Request, Route, VendorClass};
 
-use crate::{Boot, Client, FixedLease, Lease, Machine, Network, Programs};
+use crate::{Boot, Client, FixedLease, Lease, METADATA_ADDRESS, Machine, Network, Programs};
 
 /// The place that a machine asks from, and what it is served with there.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Here<'a> {
     /// Where our HTTP server is reached from there, without a final slash.
     pub(crate) base_url: &'a str,
     pub(crate) programs: &'a Programs,
+    /// We serve metadata.
+    pub(crate) metadata: bool,
 }
 
 /// An address with what is handed out with it.
@@ -95,6 +97,7 @@ pub(crate) fn fixed<'a>(
 
 /// What is to be done about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each message, gone when it is sent")]
 pub(crate) enum Answer {
     Send(Box<Reply>),
     /// The machine takes this other server's offer.
@@ -169,6 +172,9 @@ pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> An
     reply.mask = Some(terms.mask);
     reply.routers.clone_from(&terms.routers);
     reply.routes.clone_from(&terms.routes);
+    if here.metadata && client == Client::System {
+        reply.routes = with_metadata(terms, here.server);
+    }
     reply.mtu = terms.mtu;
     reply.dns.clone_from(&terms.dns);
     reply.domain.clone_from(&terms.domain);
@@ -204,6 +210,22 @@ pub(crate) fn proxy_answer(
         }
         Err(arch) => Answer::NoProgram(arch),
     }
+}
+
+/// The routes, and the way to the metadata by us, where the machine reaches us without a router. Whoever is told any route ignores
+/// the routers that it is told beside them (RFC 3442), so the default route is one of them then.
+fn with_metadata(terms: &Terms, server: Ipv4Addr) -> Vec<Route> {
+    let mut routes = terms.routes.clone();
+    let is_near = (u32::from(terms.address) ^ u32::from(server)) & u32::from(terms.mask) == 0;
+    let is_told = routes.iter().any(|route| route.network == METADATA_ADDRESS && route.prefix == 32);
+    if !is_near || is_told {
+        return routes;
+    }
+    if let Some(router) = terms.routers.first().filter(|_| routes.iter().all(|route| route.prefix > 0)) {
+        routes.push(Route { network: Ipv4Addr::UNSPECIFIED, prefix: 0, router: *router });
+    }
+    routes.push(Route { network: METADATA_ADDRESS, prefix: 32, router: server });
+    routes
 }
 
 /// What the client is to load, if anything; the architecture if there is no program for it.
@@ -284,6 +306,7 @@ pub(crate) mod tests {
             lease_seconds: 3600,
             base_url: "http://10.77.0.1:6385",
             programs: &programs(),
+            metadata: false,
         };
         answer(request, machine, here)
     }
@@ -456,5 +479,21 @@ pub(crate) mod tests {
         let mut machine = machine(Boot::LocalDisk);
         machine.hostname = Some("not a name".into());
         assert_eq!(reply(&Request::new(Kind::Discover, MAC, 7), &machine).hostname, None);
+    }
+
+    #[test]
+    fn an_instance_is_told_the_way_to_its_metadata_where_it_reaches_us() {
+        let metadata = Route { network: METADATA_ADDRESS, prefix: 32, router: SERVER };
+        let mut near = lease([10, 77, 0, 20], "10.77.0.0/24");
+        let default = near.routes[0];
+        assert_eq!(with_metadata(&Terms::fixed(&near), SERVER), [default, metadata]);
+        // The router's own option is ignored beside routes, so it becomes one.
+        near.routes.clear();
+        let router = Route { router: near.routers[0], ..default };
+        assert_eq!(with_metadata(&Terms::fixed(&near), SERVER), [router, metadata]);
+        near.routes = vec![Route { router: Ipv4Addr::new(10, 77, 0, 9), ..metadata }];
+        assert_eq!(with_metadata(&Terms::fixed(&near), SERVER), near.routes);
+        let far = lease([192, 0, 2, 21], "192.0.2.0/24");
+        assert_eq!(with_metadata(&Terms::fixed(&far), SERVER), far.routes);
     }
 }

@@ -158,6 +158,7 @@ impl Desk {
             lease_seconds: self.shared.lease_seconds,
             base_url: &self.base_url,
             programs: &self.shared.programs,
+            metadata: self.shared.metadata,
         };
         match answer(request, &machine, here) {
             Answer::Send(reply) => {

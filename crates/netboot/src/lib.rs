@@ -23,6 +23,7 @@ mod directory;
 mod error;
 mod flood;
 mod http;
+mod metadata;
 mod observation;
 mod pool;
 mod programs;
@@ -37,6 +38,7 @@ pub use error::NetbootError;
 pub use flood::FloodLimits;
 /// A network and its prefix, as [`Network`] and [`Segment`] have it.
 pub use ipnet::Ipv4Net;
+pub use metadata::{METADATA_ADDRESS, add_metadata_address, listen_for_metadata};
 pub use observation::{Client, Observation, Offer, Seen};
 pub use pool::{Grant, Pool, PoolError};
 pub use programs::{ProgramNames, Programs};

@@ -49,6 +49,8 @@ pub struct Config {
     /// Answer IPv6 router solicitations, so that iPXE does not wait for a router that is not there. What is sent names no
     /// router and no prefix. Turn it off where hosts must not see any advertisement from here.
     pub advertise: bool,
+    /// Tell instances the way to [`METADATA_ADDRESS`](crate::METADATA_ADDRESS): by us.
+    pub metadata: bool,
     /// A segment whose ports can't be had is left out with a warning, and is not an error: for interfaces that were found
     /// and not named, of which one may belong to another DHCP server, and for running without root.
     pub may_leave_out: bool,
@@ -68,6 +70,7 @@ impl Config {
             lease: Duration::from_secs(3600),
             flood: FloodLimits::default(),
             advertise: true,
+            metadata: false,
             may_leave_out: false,
         }
     }
@@ -90,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) lease_seconds: u32,
     /// Our addresses where another server gives the addresses.
     pub(crate) proxies: BTreeSet<Ipv4Addr>,
+    pub(crate) metadata: bool,
 }
 
 impl Shared {
@@ -169,8 +173,9 @@ impl Netboot {
         let lease_seconds = u32::try_from(config.lease.as_secs()).unwrap_or(u32::MAX);
         let is_proxied = |segment: &&Segment| config.proxied.contains(&*segment.interface);
         let proxies = usable.iter().filter(is_proxied).map(|segment| segment.address).collect();
-        let programs = config.programs;
-        let shared = Arc::new(Shared { source, leases, directory, programs, lease_seconds, proxies });
+        let (programs, metadata) = (config.programs, config.metadata);
+        let shared =
+            Arc::new(Shared { source, leases, directory, programs, lease_seconds, proxies, metadata });
         let (mut segments, mut dhcp, mut tftp, mut advertisers) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for segment in &usable {

@@ -183,7 +183,10 @@ fn describe(call: &Call, guest: &Guest, object: &Object, view: &View, reply: Rep
             reply = named(reply, name, value);
         }
     }
-    reply = with_metadata(reply, "object", &object.metadata);
+    // Whoever has a URL alone reads the bytes, and of the metadata what is marked as public (`outgoing_allow_headers`).
+    let mut metadata = object.metadata.clone();
+    metadata.retain(|key, _| guest.temp_url.is_none() || key.starts_with("public-"));
+    reply = with_metadata(reply, "object", &metadata);
     match &object.manifest {
         Some(Manifest::Static(_)) => reply = named(reply, "x-static-large-object", "True"),
         Some(Manifest::Dynamic { container, prefix }) => {

@@ -153,7 +153,8 @@ fn parse_signature(text: &str) -> Option<(Digest, Vec<u8>)> {
         let bytes = URL_SAFE_NO_PAD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded)).ok()?;
         return Some((digest, bytes));
     }
-    if text.len() > 128 || text.len() % 2 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if text.len() > 128 || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
         return None;
     }
     let bytes: Vec<u8> = (0..text.len())

@@ -4,8 +4,10 @@ use super::provider::{Provider, named};
 use crate::cloud::{Access, Call, CloudError, Reply, Route};
 use crate::handler;
 use crate::route::Verb::Get;
+use model::compute::Server;
 use serde_json::{Map, Value, json};
-use store::NodeQuery;
+use store::{NodeQuery, StoreError};
+use uuid::Uuid;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Get, "/allocations/{consumer}", Access::Operator, handler!(of_consumer))
@@ -33,8 +35,9 @@ async fn of_consumer(call: Call) -> Result<Reply, CloudError> {
     let mut document = json!({"allocations": allocations});
     if let Some(provider) = providers.first() {
         if call.minor >= 12 {
-            document["project_id"] = json!(provider.project.as_deref().unwrap_or_default());
-            document["user_id"] = json!("");
+            let (project, user) = owner(&call, consumer, provider).await?;
+            document["project_id"] = json!(project);
+            document["user_id"] = json!(user);
         }
         if call.minor >= 28 {
             document["consumer_generation"] = json!(1);
@@ -44,6 +47,17 @@ async fn of_consumer(call: Call) -> Result<Reply, CloudError> {
         }
     }
     Reply::json(&document)
+}
+
+/// Project and user of a consumer: of the server, or of the node where that was given to somebody without a server.
+async fn owner(call: &Call, consumer: &str, provider: &Provider) -> Result<(String, String), CloudError> {
+    let of_node = || (provider.project.clone().unwrap_or_default(), String::new());
+    let Ok(uuid) = Uuid::try_parse(consumer) else { return Ok(of_node()) };
+    match call.state.store.get::<Server>(&uuid.to_string()).await {
+        Ok(server) => Ok((server.project_id, server.user_id)),
+        Err(StoreError::NotFound { .. }) => Ok(of_node()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn of_provider(call: Call) -> Result<Reply, CloudError> {

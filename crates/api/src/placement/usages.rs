@@ -5,8 +5,10 @@ use super::since;
 use crate::cloud::{Access, Call, CloudError, Reply, Route};
 use crate::handler;
 use crate::route::Verb::Get;
+use model::compute::Server;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use store::Query;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Get, "/resource_providers/{provider}/usages", Access::Operator, handler!(of_provider))
@@ -29,11 +31,20 @@ async fn of_project(call: Call) -> Result<Reply, CloudError> {
         CloudError::invalid("Invalid query string parameters: 'project_id' is a required property")
             .kind("placement.query.missing_value")
     })?;
+    let user = call.query.first("user_id");
+    let servers: Vec<Server> = call.state.store.list(&Query::equal("project_id", project)).await?;
+    let servers: HashSet<String> = servers
+        .into_iter()
+        .filter(|server| user.is_none_or(|user| user == server.user_id))
+        .map(|server| server.uuid.to_string())
+        .collect();
     let mut taken: BTreeMap<String, i64> = BTreeMap::new();
     let mut consumers = 0;
     for provider in all(&call).await? {
-        if let (Some(_), Some(class)) = (&provider.consumer, &provider.class)
-            && provider.project.as_deref() == Some(project)
+        // A node may be somebody's without a server of the compute service.
+        let is_lent = user.is_none() && provider.project.as_deref() == Some(project);
+        if let (Some(consumer), Some(class)) = (&provider.consumer, &provider.class)
+            && (is_lent || servers.contains(consumer))
         {
             *taken.entry(class.clone()).or_default() += 1;
             consumers += 1;

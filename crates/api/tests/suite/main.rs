@@ -31,6 +31,7 @@ mod image_references;
 mod indicators;
 mod inspection_rules;
 mod keystone;
+mod metadata;
 mod network_ports;
 mod networks;
 mod nodes;

@@ -484,7 +484,8 @@ async fn the_public_reads_what_is_open_to_it() {
 #[tokio::test]
 async fn a_temporary_url_opens_one_object_for_one_deed() {
     let site = Objects::with_container().await;
-    site.alice("PUT", "/c/o", &[], "bytes").await.is(201);
+    let said = [("x-object-meta-color", "blue"), ("x-object-meta-public-name", "O")];
+    site.alice("PUT", "/c/o", &said, "bytes").await.is(201);
     site.alice("PUT", "/c/p", &[], "other").await.is(201);
     site.alice("POST", "", &[("x-account-meta-temp-url-key-2", "secret")], "").await.is(204);
     site.alice("POST", "/c", &[("x-container-meta-temp-url-key", "local")], "").await.is(204);
@@ -499,6 +500,8 @@ async fn a_temporary_url_opens_one_object_for_one_deed() {
     let get = signed("secret", "GET", "/c/o", hmac::HMAC_SHA256);
     let answer = site.by("", "GET", &format!("/c/o?{get}"), &[], "").await.is(200);
     assert_eq!(answer.text(), "bytes");
+    let told = ["x-object-meta-color", "x-object-meta-public-name"].map(|name| answer.header(name));
+    assert_eq!(told, ["", "O"]);
     assert!(answer.header("content-disposition").starts_with("attachment; filename=\"o\""));
     site.by("", "HEAD", &format!("/c/o?{get}"), &[], "").await.is(200);
     site.by("", "GET", &format!("/c/p?{get}"), &[], "").await.is(401);

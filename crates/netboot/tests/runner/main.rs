@@ -9,6 +9,7 @@ mod dhcp;
 mod firmware;
 mod http;
 mod leases;
+mod metadata;
 mod place;
 mod proxy;
 mod solicit;
