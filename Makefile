@@ -1,7 +1,8 @@
-# `make demo` shows the whole story; `make test` proves it. Both install what they need (Debian packages by apt, as root).
+# `make demo` shows the whole walk; `make test` proves it. Both install what they need (Debian packages by apt, as root).
 
 IMAGE ?= debian
 FIRMWARE ?=
+PART ?=
 BILLET ?= target/release/billet
 KEEP ?=
 TARGET := x86_64-unknown-linux-gnu
@@ -11,7 +12,7 @@ LAB := target/release/billet-lab
 .PHONY: demo test build packages lint unit parity fuzz clients cloud agent keystone story bench clean
 
 demo: build
-	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(KEEP),--keep)
+	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(PART),--part $(PART)) $(if $(KEEP),--keep)
 
 test: packages lint unit build clients cloud agent parity fuzz keystone story
 
@@ -39,7 +40,7 @@ parity: build
 clients: build
 	python3 -m tests.clients
 
-# Every command of the cloud's families, against the services of one process.
+# Every command of the cloud's families: users, images, networks, servers, containers…
 cloud: build
 	python3 -m tests.cloud
 

@@ -16,6 +16,7 @@ STATE = Path("/mnt/state")
 
 CONFIGURATION = """
 [api]
+auth = "none"
 enabled_hardware_types = ["fake-hardware"]
 tls_certificate = "{certificate}"
 tls_key = "{key}"

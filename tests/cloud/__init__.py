@@ -1,1 +1,3 @@
-"""Gives every command of the cloud's families to the real ``openstack`` client, against a site of its own (``python3 -m tests.cloud``)."""
+"""Every command of the cloud's families (users, images, networks, servers …) that today's ``openstack`` has, given at least once to a
+``billet serve`` with users of its own and fake machines. Run: ``python3 -m tests.cloud``; ``--write-docs`` renews ``docs/CLIENTS.md``.
+"""

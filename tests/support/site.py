@@ -20,6 +20,7 @@ BINARY = TOP / "target" / "release" / "billet"
 #: Fake hardware and every interface that it has; no boot services, so that it needs no rights.
 FAKE_SITE = """
 [api]
+auth = "none"
 enabled_hardware_types = ["fake-hardware", "ipmi"]
 [netboot]
 enabled = false
@@ -45,8 +46,7 @@ def wait_until(predicate, what: str, seconds: float = 30.0) -> None:
 class Site:
     """A running server. Use it as a context manager."""
 
-    def __init__(self, configuration: str = FAKE_SITE, binary: Path | None = None, auth: str = "none") -> None:
-        """``auth``: who may call; ``own`` makes it a cloud with its own identity service, see :meth:`environment`."""
+    def __init__(self, configuration: str = FAKE_SITE, binary: Path | None = None) -> None:
         self.binary = Path(os.environ.get("BILLET", binary or BINARY))
         if not self.binary.exists():
             raise SystemExit(f"{self.binary} is not there: run `make build` first, or name another with BILLET=")
@@ -55,8 +55,6 @@ class Site:
         self._directory = tempfile.TemporaryDirectory(prefix="billet-site-")
         self.directory = Path(self._directory.name)
         (self.directory / "billet.toml").write_text(configuration)
-        self.state = self.directory / "state"
-        self.auth = auth
         self.log = self.directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -80,8 +78,8 @@ class Site:
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
-        serve = ["serve", "--auth", self.auth, "--config", self.directory / "billet.toml", "--state-dir", self.state]
-        command = [self.binary, *serve]
+        state = self.directory / "state"
+        command = [self.binary, "serve", "--config", self.directory / "billet.toml", "--state-dir", state]
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 [*map(str, command), "--listen", f"127.0.0.1:{self.port}"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -99,13 +97,6 @@ class Site:
         with contextlib.suppress(OSError):
             return urllib.request.urlopen(f"{self.url}/healthcheck", timeout=5).status == 200
         return False
-
-    def environment(self, user: str = "admin") -> dict[str, str]:
-        """What a client needs to log in as one of the users that the first start made."""
-        # Not every shell hands arguments to what it sources.
-        script = f"set -- {user}; . '{self.state}/openrc' && env"
-        printed = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, check=True).stdout
-        return dict(line.split("=", 1) for line in printed.splitlines() if line.startswith("OS_"))
 
     def stop(self) -> None:
         """Stops the server: by SIGTERM, and by SIGKILL if that is not enough."""

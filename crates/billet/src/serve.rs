@@ -128,12 +128,12 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
+    api::image::resume(&state).await.context("state directory")?;
     api::object_store::recover(&state).await.context("state directory")?;
     {
         let (state, stop) = (state.clone(), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(api::object_store::run(state)).await });
     }
-    api::image::resume(&state).await.context("state directory")?;
     start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &stop, &tasks).await?;
     {
         let (conductor, stop) = (conductor.clone(), stop.clone());

@@ -86,7 +86,8 @@ impl Conductor {
         &self.inner.store
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    /// What this conductor was told at its start.
+    pub fn settings(&self) -> &Settings {
         &self.inner.settings
     }
 

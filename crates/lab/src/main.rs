@@ -43,7 +43,7 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
-    /// Play the whole story on one machine: enrol, clean, deploy, ssh, take back.
+    /// Walk through it all: from a fresh start to `ssh` and back, with the clients of 2017 and with today's.
     Demo(DemoArguments),
     /// Thousands of pretended machines in one process: real RMCP+ on loopback, agents that obey, faults as asked for.
     Fleet(fleet_command::Arguments),
@@ -59,6 +59,8 @@ enum Verb {
 enum BenchVerb {
     /// Speed and size of the API, beside what is wanted of them. A missed bar is said, and is no failure.
     Api(BenchArguments),
+    /// The services around it: first start, tokens, images, a thousand servers.
+    Cloud(BenchArguments),
 }
 
 #[derive(clap::Args)]
@@ -126,12 +128,18 @@ struct RackArguments {
 
 #[derive(clap::Args)]
 struct DemoArguments {
-    /// The image to deploy.
+    /// The image of a whole disk to deploy with today's clients.
     #[arg(long, env = "IMAGE", value_enum, default_value_t = KindChoice::Debian)]
     image: KindChoice,
-    /// What the machine boots with; by default UEFI for debian, BIOS for tiny.
+    /// What the machine that gets it boots with; by default UEFI, standalone with a tiny image BIOS.
     #[arg(long, env = "FIRMWARE", value_enum)]
     firmware: Option<DemoFirmware>,
+    /// Which part of the walk.
+    #[arg(long, value_enum, default_value_t = PartChoice::Both)]
+    part: PartChoice,
+    /// Ironic's API alone, without authentication, in place of the walk: enrol, clean, deploy, ssh, take back.
+    #[arg(long, conflicts_with = "part")]
+    standalone: bool,
     /// Leave the machine deployed and everything running until Ctrl-C.
     #[arg(long, env = "KEEP", value_parser = clap::builder::BoolishValueParser::new(), default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
     keep: bool,
@@ -139,14 +147,25 @@ struct DemoArguments {
     #[arg(long, value_name = "FILE")]
     billet: Option<PathBuf>,
     /// Kill the server (SIGKILL) in the middle of cleaning, booting and writing: the story goes on all the same.
-    #[arg(long)]
+    #[arg(long, requires = "standalone")]
     crash: bool,
     /// Boot a partition image over the network even where it brings a boot loader.
-    #[arg(long)]
+    #[arg(long, requires = "standalone")]
     netboot: bool,
     /// Only download and build what the story needs.
     #[arg(long)]
     prepare: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PartChoice {
+    /// The clients of 2017, a machine that boots by BIOS, a tiny partition image.
+    #[value(name = "2017")]
+    Of2017,
+    /// Today's clients and the image of a whole disk.
+    Today,
+    /// One after the other.
+    Both,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -195,7 +214,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(fleet_command::run(arguments))
         }
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
-        Verb::Bench(BenchVerb::Api(arguments)) => bench_api(arguments),
+        Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
+        Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
     }
 }
 
@@ -239,12 +259,24 @@ impl From<KindChoice> for Kind {
 fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let image = Kind::from(arguments.image);
     let firmware = match (arguments.firmware, image) {
-        (Some(DemoFirmware::Bios), _) | (None, Kind::Tiny | Kind::TinyPartition) => Firmware::Bios,
-        (Some(DemoFirmware::Uefi), _) | (None, Kind::Debian | Kind::DebianPartition) => Firmware::Uefi,
+        (Some(DemoFirmware::Bios), _) => Firmware::Bios,
+        (None, Kind::Tiny | Kind::TinyPartition) if arguments.standalone => Firmware::Bios,
+        (Some(DemoFirmware::Uefi) | None, _) => Firmware::Uefi,
+    };
+    let tale = if arguments.standalone {
+        demo::Tale::Standalone
+    } else {
+        if image.is_partition() {
+            bail!(
+                "today's part of the walk takes the image of a whole disk: tiny or debian; or say --standalone"
+            );
+        }
+        let (of_2017, today) = (arguments.part != PartChoice::Today, arguments.part != PartChoice::Of2017);
+        demo::Tale::Walk { of_2017, today }
     };
     let billet = server_binary(arguments.billet)?;
-    let options =
-        demo::Options { image, firmware, billet, crash: arguments.crash, netboot: arguments.netboot };
+    let (crash, netboot) = (arguments.crash, arguments.netboot);
+    let options = demo::Options { tale, image, firmware, billet, crash, netboot };
     let screen = demo::Screen::default();
     if arguments.prepare {
         isolation::enter(Network::Shared)?;
@@ -281,14 +313,17 @@ fn server_binary(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn bench_api(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
+/// A benchmark's function.
+type Benchmark = fn(&bench::Options, &mut bench::Table, &mut dyn FnMut(&str)) -> lab::error::Result<()>;
+
+fn measure(arguments: BenchArguments, benchmark: Benchmark) -> anyhow::Result<ExitCode> {
     let options = bench::Options {
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: usize::try_from(arguments.nodes)?,
     };
     let mut table = bench::Table::default();
-    let outcome = bench::api(&options, &mut table, &mut |step| eprintln!("{step} …"));
+    let outcome = benchmark(&options, &mut table, &mut |step| eprintln!("{step} …"));
     say!("{table}");
     outcome?;
     match table.missed() {

@@ -29,14 +29,14 @@ impl Call {
     pub(super) async fn flavor(&self, id: &str) -> Result<Flavor, CloudError> {
         let missing = || CloudError::not_found(format!("Flavor {id} could not be found."));
         match self.state.store.flavor(id).await {
-            Ok(flavor) if self.may_use(&flavor) => Ok(flavor),
+            Ok(flavor) if self.may_use_flavor(&flavor) => Ok(flavor),
             Ok(_) | Err(StoreError::NotFound { .. }) => Err(missing()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Is the flavor one of those that the caller may see and use?
-    fn may_use(&self, flavor: &Flavor) -> bool {
+    fn may_use_flavor(&self, flavor: &Flavor) -> bool {
         self.sees_all() || self.project().map_or(flavor.is_public, |project| flavor.is_for(project))
     }
 }

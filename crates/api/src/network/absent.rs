@@ -27,6 +27,15 @@ pub const SUBNET_POOLS: &[Route] = &rows!("/v2.0/subnetpools", "/v2.0/subnetpool
 pub const ADDRESS_SCOPES: &[Route] =
     &rows!("/v2.0/address-scopes", "/v2.0/address-scopes/{scope}", address_scopes);
 
+/// Rows of the route table: who provides load balancers, VPNs and the like. Nobody, which is no error.
+pub const SERVICE_PROVIDERS: &[Route] =
+    &[Route::new(Get, "/v2.0/service-providers", Access::Project, handler!(service_providers))
+        .says("An empty list.")];
+
+async fn service_providers(_call: Call) -> Result<Reply, CloudError> {
+    Reply::json(&json!({"service_providers": []}))
+}
+
 async fn routers(_call: Call) -> Result<Reply, CloudError> {
     Reply::json(&json!({"routers": []}))
 }

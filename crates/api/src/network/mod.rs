@@ -59,6 +59,7 @@ const ROUTES: &[&[Route]] = &[
     absent::FLOATING_IPS,
     absent::SUBNET_POOLS,
     absent::ADDRESS_SCOPES,
+    absent::SERVICE_PROVIDERS,
 ];
 
 const DISCOVERY: &[Route] = &[

@@ -23,6 +23,10 @@ pub(super) struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
+    /// Length of the last answer's head.
+    head: usize,
+    /// The header with the token, or nothing.
+    token: String,
 }
 
 /// An answer; its body lies in the connection.
@@ -69,7 +73,24 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).map_err(failed())?;
         stream.set_nodelay(true).map_err(failed())?;
         stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(failed())?;
-        Ok(Self { stream, request: Vec::new(), answer: Vec::new() })
+        Ok(Self { stream, request: Vec::new(), answer: Vec::new(), head: 0, token: String::new() })
+    }
+
+    /// From now on requests carry this token.
+    pub fn authenticate(&mut self, token: &str) {
+        self.token = format!("x-auth-token: {token}\r\n");
+    }
+
+    /// The header line with the token, its end included; empty without one.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A header of the last answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let head = std::str::from_utf8(&self.answer[..self.head]).ok()?;
+        let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// One request at the newest microversion, whatever its status.
@@ -77,13 +98,19 @@ impl Connection {
     /// # Errors
     /// [`Error::Io`] when the connection breaks, [`Error::Invalid`] when the answer can't be read.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
+        self.ask_with(method, path, "application/json", body)
+    }
+
+    /// As [`Connection::ask`], with another type of body.
+    fn ask_with(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Answer<'_>> {
         let began = Instant::now();
         self.request.clear();
         let failed = || Error::io("talking to the server about", path);
         write!(
             self.request,
             "{method} {path} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\nx-openstack-ironic-api-version: latest\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+             {}content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            self.token,
             body.len()
         )
         .map_err(failed())?;
@@ -107,6 +134,7 @@ impl Connection {
         while self.answer.len() < head + length {
             self.receive(head + length - self.answer.len()).map_err(failed())?;
         }
+        self.head = head;
         Ok(Answer { status, body: &self.answer[head..head + length], took: began.elapsed() })
     }
 
@@ -116,6 +144,20 @@ impl Connection {
     /// As [`Connection::ask`] and [`Answer::success`].
     pub fn succeed(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
         self.ask(method, path, body)?.success(&format!("{method} {path}"))
+    }
+
+    /// As [`Connection::succeed`], with another type of body than JSON.
+    ///
+    /// # Errors
+    /// As [`Connection::succeed`].
+    pub fn succeed_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Answer<'_>> {
+        self.ask_with(method, path, content_type, body)?.success(&format!("{method} {path}"))
     }
 
     /// Appends what there is, at most `limit` bytes.

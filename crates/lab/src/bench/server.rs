@@ -32,21 +32,34 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts the server over a state directory below `dir`, with `fake-hardware` and nothing on the network; its log goes to `dir/log`.
+    /// Starts the server over a state directory below `dir`, without authentication, with `fake-hardware` and nothing on the network; its log
+    /// goes to `dir/log`.
     ///
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once, [`Error::Timeout`] when it does not answer.
     pub fn start(program: &Path, dir: &Path) -> Result<Self> {
+        Self::start_with(program, dir, "auth = \"none\"\n")
+    }
+
+    /// As [`Server::start`], with users of its own, and the services around Ironic's.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_cloud(program: &Path, dir: &Path) -> Result<Self> {
+        Self::start_with(program, dir, "")
+    }
+
+    fn start_with(program: &Path, dir: &Path, api: &str) -> Result<Self> {
         let config = dir.join("billet.toml");
-        let settings =
-            "[api]\nenabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n";
+        let settings = format!(
+            "[api]\n{api}enabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n"
+        );
         std::fs::write(&config, settings).map_err(Error::io("writing", &config))?;
         let log_path = dir.join("log");
         let log = std::fs::File::create(&log_path).map_err(Error::io("creating", &log_path))?;
         let address = free_port()?;
         let mut command = Command::new(program);
-        command.args(["serve", "--auth", "none"]);
-        command.arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
+        command.arg("serve").arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
         command
             .args(["--listen", &address.to_string()])
             .stdin(Stdio::null())

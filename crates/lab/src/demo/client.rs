@@ -1,4 +1,4 @@
-//! Today's `openstack` client, in a virtual environment of the cache.
+//! The clients, today's and 2017's, in virtual environments of the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,27 +8,30 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
+use super::watch::Api;
 use crate::error::{Error, Result};
 use crate::image;
 use crate::process;
 
-/// What is installed, all versions pinned.
-const REQUIREMENTS: &str = include_str!("../../assets/client/requirements.txt");
+/// Today's, all versions pinned.
+pub(super) const TODAY: &str = include_str!("../../assets/client/requirements.txt");
+/// Those of 2017: what is said there about the versions matters.
+pub(super) const OF_2017: &str = include_str!("../../assets/client/requirements-2017.txt");
 
-fn directory() -> Result<PathBuf> {
-    let key: String = Sha256::digest(REQUIREMENTS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+fn directory(requirements: &str) -> Result<PathBuf> {
+    let key: String = Sha256::digest(requirements).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     Ok(image::cache_dir()?.join(format!("client-{key}")))
 }
 
-/// The virtual environment, if it is in the cache.
-pub(super) fn find() -> Result<Option<PathBuf>> {
-    let dir = directory()?;
+/// The virtual environment with these requirements, if it is in the cache.
+pub(super) fn find(requirements: &str) -> Result<Option<PathBuf>> {
+    let dir = directory(requirements)?;
     Ok(dir.join("ready").exists().then_some(dir))
 }
 
 /// Makes the virtual environment, or finds it in the cache, and returns its path. Blocking.
-pub(super) fn install() -> Result<PathBuf> {
-    let dir = directory()?;
+pub(super) fn install(requirements: &str) -> Result<PathBuf> {
+    let dir = directory(requirements)?;
     let ready = dir.join("ready");
     let _lock = image::lock(&image::cache_dir()?)?;
     if ready.exists() {
@@ -40,7 +43,7 @@ pub(super) fn install() -> Result<PathBuf> {
     }
     process::output(std::process::Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
     let list = dir.join("requirements.txt");
-    std::fs::write(&list, REQUIREMENTS).map_err(Error::io("writing", &list))?;
+    std::fs::write(&list, requirements).map_err(Error::io("writing", &list))?;
     let mut pip = std::process::Command::new(dir.join("bin/pip"));
     process::output(
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list),
@@ -49,18 +52,26 @@ pub(super) fn install() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Calls the client, and the API itself where a look at a node's state is all that is wanted.
+/// Calls today's client, for an API without authentication.
 #[derive(Debug, Clone)]
 pub struct Client {
     program: PathBuf,
     endpoint: String,
+    api: Api,
 }
 
 impl Client {
     /// The client of a virtual environment, for an API without authentication.
     #[must_use]
     pub fn new(environment: &Path, endpoint: &str) -> Self {
-        Self { program: environment.join("bin/openstack"), endpoint: endpoint.to_string() }
+        let api = Api::new(endpoint, None);
+        Self { program: environment.join("bin/openstack"), endpoint: endpoint.to_string(), api }
+    }
+
+    /// The API that it speaks to.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Runs `openstack baremetal ARGUMENTS` and returns what it printed.
@@ -101,20 +112,5 @@ impl Client {
         serde_json::from_str(&text).map_err(|error| {
             Error::Invalid(format!("openstack baremetal {}: {error}: {text}", arguments.join(" ")))
         })
-    }
-
-    /// `GET PATH` on the API, as a JSON document.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server can't be reached, [`Error::Invalid`] for another status than 200 or a body that is no JSON.
-    pub async fn get(&self, path: &str) -> Result<Value> {
-        let (status, body) = super::server::get(&self.endpoint, path).await?;
-        if status != 200 {
-            return Err(Error::Invalid(format!(
-                "GET {path}: {status}: {}",
-                process::tail(&String::from_utf8_lossy(&body))
-            )));
-        }
-        serde_json::from_slice(&body).map_err(|error| Error::Invalid(format!("GET {path}: {error}")))
     }
 }

@@ -1,37 +1,65 @@
-//! The story, played with today's unmodified client: a machine is enrolled by its BMC's address, validated, cleaned, given an operating
-//! system over the network, visited by `ssh`, and taken back.
+//! What `make demo` plays: the walk-through from a fresh start to `ssh` and back, with the clients of 2017 and with today's ([`walk`]); or,
+//! standalone, the same machine's life by Ironic's API alone ([`standalone`]).
 //!
-//! [`prepare`] runs outside of the rack's namespaces (it downloads), [`play`] inside. End-to-end tests reuse [`Story`]'s steps.
+//! [`prepare`] runs outside of the rack's namespaces (it downloads), [`play`] inside.
 
 mod client;
 mod phases;
 mod ramdisk;
 mod screen;
 mod server;
+mod ssh;
+pub mod standalone;
 mod story;
+mod table;
+mod terminal;
 mod timeline;
+pub mod walk;
+mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use client::Client;
 pub use screen::{Screen, Step};
 pub use server::Server;
-pub use story::{CRASHES, ImageSource, Key, Moment, Story};
+pub use ssh::{Key, Login};
+pub use story::{ImageSource, Story};
 pub use timeline::{Span, overhead, render};
+pub use watch::{Api, CRASHES, Moment, Watch};
 
 use crate::error::{Error, Result};
 use crate::image::{self, Format, Kind};
 use crate::qemu::Firmware;
-use crate::rack::{NodeConfig, Rack, RackConfig};
-use tokio::sync::Mutex;
+
+/// Which tale is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tale {
+    /// The walk-through.
+    Walk {
+        /// With 2017's clients, on a machine that boots by BIOS, with a tiny partition image.
+        of_2017: bool,
+        /// With today's, with an image of the whole disk.
+        today: bool,
+    },
+    /// Ironic's API alone.
+    Standalone,
+}
+
+impl Tale {
+    fn is_of_2017(self) -> bool {
+        matches!(self, Self::Walk { of_2017: true, .. })
+    }
+}
 
 /// What to play.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The image to deploy.
+    /// The tale.
+    pub tale: Tale,
+    /// The image of a whole disk to deploy.
     pub image: Kind,
-    /// The machine's firmware.
+    /// The firmware of the machine that gets it.
     pub firmware: Firmware,
     /// The server's binary; the agent is beside it.
     pub billet: PathBuf,
@@ -41,22 +69,26 @@ pub struct Options {
     pub netboot: bool,
 }
 
-/// What the story needs and downloads: client and image, both cached.
+/// What a tale needs and downloads, all of it cached.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The client's virtual environment.
+    /// Virtual environment of today's clients.
     pub client: PathBuf,
+    /// That of 2017's, for a walk.
+    pub client_of_2017: Option<PathBuf>,
+    /// The partition image, for the walk of 2017.
+    pub partition_image: Option<walk::PartitionImage>,
     /// The image file.
     pub image: PathBuf,
     /// The directory with the ramdisk.
     pub ramdisk: PathBuf,
 }
 
-/// Installs the client and builds the image, or finds both in the cache. Blocking; outside of namespaces.
+/// Installs the clients and builds the images, or finds them in the cache. Blocking; outside of namespaces.
 ///
 /// # Errors
 /// [`Error::Missing`] for tools, [`Error::Command`] when pip or a build step fails.
-pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
+pub fn prepare(options: &Options, screen: &Screen) -> Result<()> {
     if !options.billet.exists() {
         let what = format!("the server {}", options.billet.display());
         return Err(Error::Invalid(format!(
@@ -64,15 +96,25 @@ pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
         )));
     }
     let step = screen.step("Install the openstack client (PyPI, in a virtual environment)");
-    let client = client::install()?;
+    client::install(client::TODAY)?;
     step.done("");
+    if options.tale != Tale::Standalone {
+        let step = screen.step("Install the clients of 2017: ironic, neutron");
+        client::install(client::OF_2017)?;
+        step.done("");
+    }
+    if options.tale.is_of_2017() {
+        let step = screen.step("Build the tiny partition image, with kernel and ramdisk beside it");
+        let image = walk::PartitionImage::build(&mut |text| step.progress(text))?;
+        step.done(&image.root.display().to_string());
+    }
     let step = screen.step(&format!("Build the {} image from Debian packages", options.image.name()));
     let image = image::build(options.image, Format::Raw, &mut |text| step.progress(text))?;
     step.done(&image.display().to_string());
     let step = screen.step("Build the ramdisk that cleans and deploys (billet ramdisk build)");
     let ramdisk = ramdisk::build(&options.billet)?;
     step.done(&ramdisk.display().to_string());
-    Ok(Prepared { client, image, ramdisk })
+    Ok(())
 }
 
 /// What [`prepare`] left in the cache.
@@ -80,71 +122,29 @@ pub fn prepare(options: &Options, screen: &Screen) -> Result<Prepared> {
 /// # Errors
 /// [`Error::Invalid`] when it is not there: [`prepare`] has to run before.
 pub fn prepared(options: &Options) -> Result<Prepared> {
-    let (client, image, ramdisk) =
-        (client::find()?, image::find(options.image)?, ramdisk::find(&options.billet)?);
-    match (client, image, ramdisk) {
-        (Some(client), Some(image), Some(ramdisk)) => Ok(Prepared { client, image, ramdisk }),
-        _ => Err(Error::Invalid(
-            "the client, the image or the ramdisk is not in the cache; run `billet-lab demo --prepare` first"
-                .into(),
-        )),
-    }
-}
-
-/// A rack, a server and a client, ready for the story.
-pub struct Stage {
-    /// The rack with one machine.
-    pub rack: Rack,
-    /// The server.
-    pub server: Mutex<Server>,
-    /// The client.
-    pub client: Client,
-    /// The image on the rack's image server.
-    pub image: ImageSource,
-    /// The tenant's key.
-    pub key: Key,
-}
-
-impl Stage {
-    /// Brings everything up. Inside of namespaces.
-    ///
-    /// # Errors
-    /// Any [`Error`].
-    pub async fn set(options: &Options, prepared: &Prepared, screen: &Screen) -> Result<Self> {
-        let step = screen.step("Bring the rack up: one machine, its BMC, a bridge, an image server");
-        let node = NodeConfig::new(options.firmware);
-        let memory_mib = if options.image.is_debian() { 1024 } else { node.memory_mib };
-        let rack = Rack::start(RackConfig {
-            nodes: vec![NodeConfig { memory_mib, ..node }],
-            ..RackConfig::default()
+    let found = || -> Result<Option<Prepared>> {
+        let (client, image, ramdisk) =
+            (client::find(client::TODAY)?, image::find(options.image)?, ramdisk::find(&options.billet)?);
+        let client_of_2017 = client::find(client::OF_2017)?;
+        let partition_image = walk::PartitionImage::find()?;
+        let is_missing = (options.tale != Tale::Standalone && client_of_2017.is_none())
+            || (options.tale.is_of_2017() && partition_image.is_none());
+        Ok(match (client, image, ramdisk) {
+            (Some(client), Some(image), Some(ramdisk)) if !is_missing => {
+                Some(Prepared { client, client_of_2017, partition_image, image, ramdisk })
+            }
+            _ => None,
         })
-        .await?;
-        let image = ImageSource::serve(&rack, options.image, &prepared.image).await?;
-        step.done(&format!("BMC {}", rack.nodes()[0].info.bmc_address));
-
-        let step = screen.step("Start billet serve, without any configuration");
-        let server =
-            Server::start(&options.billet, &rack.info().state_dir.join("billet"), &prepared.ramdisk).await?;
-        step.done(&server.endpoint());
-        let client = Client::new(&prepared.client, &server.endpoint());
-        let key = Key::make(&rack.info().state_dir)?;
-        Ok(Self { rack, server: Mutex::new(server), client, image, key })
-    }
-
-    /// The story on this stage's first machine.
-    #[must_use]
-    pub fn story<'a>(&'a self, screen: &'a Screen) -> Story<'a> {
-        Story::new(&self.client, &self.rack.nodes()[0], &self.image, &self.key, screen, &self.server)
-    }
-
-    /// Stops the server, then the rack.
-    pub async fn strike(self) {
-        self.server.into_inner().stop().await;
-        self.rack.stop().await;
-    }
+    };
+    found()?.ok_or_else(|| {
+        Error::Invalid(
+            "a client, an image or the ramdisk is not in the cache; run `billet-lab demo --prepare` first"
+                .into(),
+        )
+    })
 }
 
-/// Plays the whole story once and prints the timeline. With `keep`, says how to go on and waits until `stop` is done.
+/// Plays the tale once and prints the timeline. With `keep`, says how to go on and waits until `stop` is done.
 ///
 /// # Errors
 /// The first step's that failed; everything has been taken down by then.
@@ -154,66 +154,12 @@ pub async fn play(
     screen: &Screen,
     keep: Option<impl Future<Output = ()>>,
 ) -> Result<()> {
-    let stage = Stage::set(options, prepared, screen).await?;
-    let mut story = stage.story(screen);
-    if options.crash {
-        story.crash_at(CRASHES);
+    match options.tale {
+        Tale::Standalone => standalone::play(options, prepared, screen, keep).await,
+        Tale::Walk { of_2017, today } => {
+            walk::play(options, walk::Parts { of_2017, today }, prepared, screen, keep).await
+        }
     }
-    if options.netboot {
-        story.ask_for_netboot();
-    }
-    let mut outcome = story.play(keep.is_some()).await;
-    if outcome.is_ok() && !story.crashes_to_come().is_empty() {
-        let missed = format!("the server was not killed in {:?}", story.crashes_to_come());
-        outcome = Err(Error::Invalid(missed));
-    }
-    let spans = story.spans().await;
-    screen.text(&render(&spans));
-    if let Some(text) = overhead(&spans) {
-        screen.text(&text);
-    }
-    drop(story);
-    if let Err(error) = &outcome {
-        let server = stage.server.lock().await;
-        screen.text(&format!(
-            "The server's last words ({}):\n{}",
-            server.log().display(),
-            server.last_words()
-        ));
-        screen.text(&format!("The machine's:\n{}", stage.rack.nodes()[0].machine.console().tail().await));
-        tracing::debug!(%error, "the story ended early");
-    } else if let Some(stop) = keep {
-        screen.text(&how_to_go_on(&stage, &prepared.client).await);
-        stop.await;
-    }
-    stage.strike().await;
-    outcome
-}
-
-async fn how_to_go_on(stage: &Stage, client: &Path) -> String {
-    let server = stage.server.lock().await;
-    let info = stage.rack.info();
-    let node = &info.nodes[0];
-    let lab = std::env::current_exe().unwrap_or_else(|_| "billet-lab".into());
-    let exec = format!("{} exec --rack {} --", lab.display(), info.pid);
-    let openstack = client.join("bin/openstack");
-    let (key, user, address) = (stage.key.path().display(), stage.image.user, node.address);
-    format!(
-        "It all keeps running. In another terminal:\n\
-         \x20 {exec} {} --os-auth-type none --os-endpoint {} baremetal node list\n\
-         \x20 {exec} ssh -i {key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {user}@{address}\n\
-         \x20 {exec} ipmitool -I lanplus -H {} -U {} -P {} chassis status\n\
-         \x20 tail -f {}\n\
-         \x20 tail -f {}\n\
-         Ctrl-C takes it down.",
-        openstack.display(),
-        server.endpoint(),
-        node.bmc_address,
-        node.bmc_user,
-        node.bmc_password,
-        node.console_log.display(),
-        server.log().display(),
-    )
 }
 
 /// How long things may take under software emulation on a busy machine, at three times what was measured.

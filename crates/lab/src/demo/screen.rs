@@ -89,6 +89,16 @@ impl Step {
         }
     }
 
+    /// Shows a command line as it is typed, or what it printed.
+    pub fn shows(&self, mark: &str, text: &str) {
+        for line in text.trim_end().lines() {
+            match &self.bar {
+                Some(bar) => bar.suspend(|| say(format_args!("     {mark}{line}"))),
+                None => say(format_args!("     {mark}{line}")),
+            }
+        }
+    }
+
     /// Ends the step well; `detail` may be empty.
     pub fn done(mut self, detail: &str) {
         self.is_done = true;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -29,25 +29,48 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 pub struct Server {
     program: PathBuf,
     state_dir: PathBuf,
+    arguments: &'static [&'static str],
     process: Child,
+    ready_in: Duration,
 }
 
 impl Server {
-    /// Puts the ramdisk where the server looks for it, starts `PROGRAM serve --state-dir DIR` and waits until it answers `GET /healthcheck`. Its log goes to `DIR.log`.
+    /// Puts the ramdisk where the server looks for it, starts `PROGRAM serve --state-dir DIR` with more arguments (`--auth none`) and waits
+    /// until it answers `GET /healthcheck`. Its log goes to `DIR.log`.
     ///
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once; [`Error::Timeout`] when it does not answer.
-    pub async fn start(program: &Path, state_dir: &Path, ramdisk: &Path) -> Result<Self> {
+    pub async fn start(
+        program: &Path,
+        state_dir: &Path,
+        ramdisk: &Path,
+        arguments: &'static [&'static str],
+    ) -> Result<Self> {
         let place = state_dir.join("ramdisk");
         std::fs::create_dir_all(&place).map_err(Error::io("creating", &place))?;
         for file in ["vmlinuz", "initramfs"] {
             let to = place.join(file);
             std::fs::copy(ramdisk.join(file), &to).map_err(Error::io("copying the ramdisk to", &to))?;
         }
-        let process = spawn(program, state_dir)?;
-        let mut server = Self { program: program.to_path_buf(), state_dir: state_dir.to_path_buf(), process };
+        let began = Instant::now();
+        let process = spawn(program, state_dir, arguments)?;
+        let (program, state_dir) = (program.to_path_buf(), state_dir.to_path_buf());
+        let mut server = Self { program, state_dir, arguments, process, ready_in: Duration::ZERO };
         server.wait_until_ready().await?;
+        server.ready_in = began.elapsed();
         Ok(server)
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// From its first start to its first answer.
+    #[must_use]
+    pub fn ready_in(&self) -> Duration {
+        self.ready_in
     }
 
     /// Its URL, without a slash at the end.
@@ -74,7 +97,7 @@ impl Server {
     /// As [`Server::start`].
     pub async fn crash_and_restart(&mut self) -> Result<()> {
         self.process.kill().await.map_err(Error::io("killing", &self.program))?;
-        self.process = spawn(&self.program, &self.state_dir)?;
+        self.process = spawn(&self.program, &self.state_dir, self.arguments)?;
         self.wait_until_ready().await
     }
 
@@ -104,7 +127,7 @@ impl Server {
                 }
                 _ = pause.tick() => {}
             }
-            if let Ok((200, _)) = get(&endpoint, "/healthcheck").await {
+            if let Ok((200, _)) = get(&endpoint, "/healthcheck", None).await {
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
@@ -124,7 +147,7 @@ fn log_path(state_dir: &Path) -> PathBuf {
     state_dir.with_extension("log")
 }
 
-fn spawn(program: &Path, state_dir: &Path) -> Result<Child> {
+fn spawn(program: &Path, state_dir: &Path, arguments: &[&str]) -> Result<Child> {
     let path = log_path(state_dir);
     let log = std::fs::File::options()
         .create(true)
@@ -133,13 +156,13 @@ fn spawn(program: &Path, state_dir: &Path) -> Result<Child> {
         .map_err(Error::io("opening", &path))?;
     let errors = log.try_clone().map_err(Error::io("opening", &path))?;
     let mut command = Command::new(program);
-    command.args(["serve", "--auth", "none"]).arg("--state-dir").arg(state_dir);
+    command.arg("serve").arg("--state-dir").arg(state_dir).args(arguments);
     command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(true);
     command.spawn().map_err(|source| process::spawn_error(command.as_std(), source))
 }
 
 /// `GET` over plain HTTP: the status and the body.
-pub(super) async fn get(endpoint: &str, path: &str) -> Result<(u16, Vec<u8>)> {
+pub(super) async fn get(endpoint: &str, path: &str, token: Option<&str>) -> Result<(u16, Vec<u8>)> {
     let url = format!("{endpoint}{path}");
     let authority = endpoint.trim_start_matches("http://").to_string();
     let failed = |text: String| Error::Invalid(format!("GET {url}: {text}"));
@@ -150,12 +173,14 @@ pub(super) async fn get(endpoint: &str, path: &str) -> Result<(u16, Vec<u8>)> {
             .map_err(|error| failed(error.to_string()))?;
         // Ends when the sender is dropped.
         tokio::spawn(connection);
-        let request = hyper::Request::get(path)
+        let mut request = hyper::Request::get(path)
             .header("host", &authority)
             .header("accept", "application/json")
-            .header("x-openstack-ironic-api-version", "latest")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| failed(error.to_string()))?;
+            .header("x-openstack-ironic-api-version", "latest");
+        if let Some(token) = token {
+            request = request.header("x-auth-token", token);
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| failed(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_BODY)

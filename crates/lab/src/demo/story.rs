@@ -1,22 +1,23 @@
 //! The story's steps. Each says what it does, shows what is going on, and leaves a span for the timeline.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use super::client::Client;
 use super::phases;
 use super::screen::{Screen, Step};
 use super::server::Server;
+use super::ssh::{Key, Login};
 use super::timeline::Span;
+use super::watch::{Moment, Watch};
 use super::{Limits, image};
 use crate::error::{Error, Result};
+use crate::network;
 use crate::qemu::Firmware;
 use crate::rack::{Node, Rack};
-use crate::{network, process};
 
 /// The node's name in the story.
 const NAME: &str = "demo";
@@ -28,9 +29,6 @@ const HOSTNAME: &str = "lodger";
 const MARKER_FILE: &str = "/run/demo-marker";
 /// For calls that only talk to the API.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
-/// Between looks at a node while something is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
 /// An image as a deployment names it.
 #[derive(Debug, Clone)]
 pub struct ImageSource {
@@ -71,42 +69,6 @@ impl ImageSource {
     }
 }
 
-/// The tenant's key pair.
-#[derive(Debug, Clone)]
-pub struct Key {
-    path: PathBuf,
-    public: String,
-}
-
-impl Key {
-    /// Makes an Ed25519 key in `dir`.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] without ssh-keygen, [`Error::Io`].
-    pub fn make(dir: &Path) -> Result<Self> {
-        let path = dir.join("tenant-key");
-        if !path.exists() {
-            let mut keygen = std::process::Command::new("ssh-keygen");
-            process::output(keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "tenant", "-f"]).arg(&path))?;
-        }
-        let file = path.with_extension("pub");
-        let public = std::fs::read_to_string(&file).map_err(Error::io("reading", &file))?.trim().to_string();
-        Ok(Self { path, public })
-    }
-
-    /// The private key's file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The public key, one line.
-    #[must_use]
-    pub fn public(&self) -> &str {
-        &self.public
-    }
-}
-
 /// The story of one node.
 pub struct Story<'a> {
     client: &'a Client,
@@ -116,18 +78,9 @@ pub struct Story<'a> {
     screen: &'a Screen,
     limits: Limits,
     spans: Vec<Span>,
-    server: &'a Mutex<Server>,
-    crash_at: Vec<Moment>,
+    watch: Watch<'a>,
     is_netboot: bool,
 }
-
-/// A moment of a node's life: its provision state and, unless empty, the step under way.
-pub type Moment = (&'static str, &'static str);
-
-/// Moments at which a story that is to survive crashes kills the server: while the ramdisk boots for cleaning, while it boots for the
-/// deployment, and while it writes.
-pub const CRASHES: &[Moment] =
-    &[("clean wait", ""), ("wait call-back", "deploy"), ("wait call-back", "write_image")];
 
 impl<'a> Story<'a> {
     /// A story that has not begun.
@@ -140,18 +93,9 @@ impl<'a> Story<'a> {
         screen: &'a Screen,
         server: &'a Mutex<Server>,
     ) -> Self {
-        Self {
-            client,
-            node,
-            image,
-            key,
-            screen,
-            limits: Limits::of(image.kind),
-            spans: Vec::new(),
-            server,
-            crash_at: Vec::new(),
-            is_netboot: false,
-        }
+        let limits = Limits::of(image.kind);
+        let watch = Watch::new(client.api().clone(), NAME, server);
+        Self { client, node, image, key, screen, limits, spans: Vec::new(), watch, is_netboot: false }
     }
 
     /// Asks for an instance that boots over the network even where its image brings a boot loader.
@@ -161,13 +105,13 @@ impl<'a> Story<'a> {
 
     /// Kills the server, and starts it again, when the node first comes to each of these moments.
     pub fn crash_at(&mut self, moments: &[Moment]) {
-        self.crash_at = moments.to_vec();
+        self.watch.crash_at = moments.to_vec();
     }
 
     /// Moments at which the server was to be killed and which have not come.
     #[must_use]
     pub fn crashes_to_come(&self) -> &[Moment] {
-        &self.crash_at
+        &self.watch.crash_at
     }
 
     /// All of it. With `keep_deployed` it ends with the machine in the tenant's hands.
@@ -192,7 +136,7 @@ impl<'a> Story<'a> {
     /// Where the seconds went: this side's steps, and what the server's own events say, if they can be had.
     pub async fn spans(&self) -> Vec<Span> {
         let mut spans = self.spans.clone();
-        match self.client.get(&format!("/billet/v1/nodes/{NAME}/events")).await {
+        match self.client.api().get(&format!("/billet/v1/nodes/{NAME}/events")).await {
             Ok(document) => spans.extend(phases::spans(&document, self.screen.started_at())),
             Err(error) => tracing::debug!(%error, "no timeline from the server"),
         }
@@ -289,7 +233,7 @@ impl<'a> Story<'a> {
 
         let (step, began) =
             self.begin(&format!("Deploy the {} image, with a config drive", self.image.kind.name()));
-        let drive = self.key.path.with_file_name("config-drive.json");
+        let drive = self.key.path().with_file_name("config-drive.json");
         std::fs::write(&drive, self.config_drive().to_string()).map_err(Error::io("writing", &drive))?;
         let drive = drive.to_string_lossy();
         self.ask_and_watch(&step, &["node", "deploy", NAME, "--config-drive", &drive], "active").await?;
@@ -303,7 +247,9 @@ impl<'a> Story<'a> {
     /// [`Error::Timeout`] when the machine does not answer; [`Error::Invalid`] when it is not the one asked for.
     pub async fn visit(&mut self) -> Result<()> {
         let (step, began) = self.begin(&format!("ssh {}@{}", self.image.user, self.node.info.address));
-        let said = self.ssh_until(&step, "hostname; id -un", |_| true).await?;
+        let login = self.login();
+        let (machine, limit) = (&self.node.machine, self.limits.boot);
+        let said = login.until(machine, &step, limit, "hostname; id -un", |_| true).await?;
         let words: Vec<&str> = said.split_whitespace().collect();
         if words != [HOSTNAME, self.image.user] {
             return Err(Error::Invalid(format!(
@@ -315,10 +261,8 @@ impl<'a> Story<'a> {
 
         let (step, began) = self.begin("User data has run on it");
         let marker = self.marker();
-        self.ssh_until(&step, &format!("cat {MARKER_FILE} 2> /dev/null || true"), |said| {
-            said.trim() == marker
-        })
-        .await?;
+        let read = format!("cat {MARKER_FILE} 2> /dev/null || true");
+        login.until(machine, &step, limit, &read, |said| said.trim() == marker).await?;
         self.end(step, began, "user data", &marker);
         Ok(())
     }
@@ -329,7 +273,9 @@ impl<'a> Story<'a> {
     /// [`Error::Invalid`] when something is otherwise.
     pub async fn look_at_root(&mut self) -> Result<()> {
         let (step, began) = self.begin("It runs on the root partition, and was booted as its image allows");
-        let said = self.ssh_until(&step, "cat /proc/cmdline; df -P -m / | tail -n 1", |_| true).await?;
+        let ask = "cat /proc/cmdline; df -P -m / | tail -n 1";
+        let (machine, limit) = (&self.node.machine, self.limits.boot);
+        let said = self.login().until(machine, &step, limit, ask, |_| true).await?;
         let (line, root) = said.split_once('\n').unwrap_or_default();
         // What the server's boot script adds for the ramdisks that it starts.
         let is_from_network = line.contains("BOOTIF=");
@@ -358,9 +304,10 @@ impl<'a> Story<'a> {
     pub async fn reboot(&mut self) -> Result<()> {
         const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
         let (step, began) = self.begin("Reboot: it comes back by itself");
-        let before = self.ssh_until(&step, BOOT_ID, |_| true).await?;
+        let (login, machine, limit) = (self.login(), &self.node.machine, self.limits.boot);
+        let before = login.until(machine, &step, limit, BOOT_ID, |_| true).await?;
         self.client.run(&["node", "reboot", NAME], CALL_LIMIT).await?;
-        self.ssh_until(&step, BOOT_ID, |said| said.len() > 30 && said != before).await?;
+        login.until(machine, &step, limit, BOOT_ID, |said| said.len() > 30 && said != before).await?;
         self.end(step, began, "reboot to ssh", "another boot of the same system");
         Ok(())
     }
@@ -374,6 +321,11 @@ impl<'a> Story<'a> {
         self.ask_and_watch(&step, &["node", "undeploy", NAME], "available").await?;
         self.end(step, began, "undeploy and clean", "available");
         Ok(())
+    }
+
+    fn login(&self) -> Login {
+        let key = self.key.path().to_path_buf();
+        Login { key, user: self.image.user.into(), address: self.node.info.address }
     }
 
     fn marker(&self) -> String {
@@ -395,7 +347,7 @@ impl<'a> Story<'a> {
                 "uuid": info.uuid.to_string(),
                 "name": HOSTNAME,
                 "hostname": HOSTNAME,
-                "public_keys": { "tenant": self.key.public },
+                "public_keys": { "tenant": self.key.public() },
             },
             "network_data": { "links": [link], "networks": [address], "services": [] },
             "user_data": format!("#!/bin/sh\necho \"user data ran on $(hostname)\" > {MARKER_FILE}\n"),
@@ -414,148 +366,8 @@ impl<'a> Story<'a> {
     }
 
     /// Gives a verb by the client, then looks at the node until it has come where it is to end.
-    ///
-    /// The client's own `--wait` looks every ten seconds, which is too coarse for a story of one minute.
     async fn ask_and_watch(&mut self, step: &Step, verb: &[&str], target: &str) -> Result<()> {
         self.client.run(verb, CALL_LIMIT).await?;
-        let deadline = tokio::time::Instant::now() + self.limits.provision;
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut last = "not seen".to_string();
-        loop {
-            look.tick().await;
-            if tokio::time::Instant::now() > deadline {
-                let what = format!("node {NAME} to become {target}");
-                let hint = format!("it is {last}; `billet why {NAME}` and its console say how far it came");
-                return Err(Error::Timeout { what, seconds: self.limits.provision.as_secs(), hint });
-            }
-            // A server that was killed on purpose is away for a moment.
-            let Ok(node) = self.client.get(&format!("/v1/nodes/{NAME}")).await else { continue };
-            last = describe(&node);
-            step.progress(&last);
-            if let Some(moment) = self.crash_at.iter().position(|moment| is_at(&node, *moment)) {
-                let (state, doing) = self.crash_at.remove(moment);
-                self.server.lock().await.crash_and_restart().await?;
-                step.progress(&format!("killed and restarted the server in {state} {doing}"));
-                continue;
-            }
-            if node["provision_state"] == target {
-                return Ok(());
-            }
-            if let Some(reason) = node["last_error"].as_str() {
-                return Err(Error::Invalid(format!("node {NAME} is {last}; its last error: {reason}")));
-            }
-        }
-    }
-
-    /// Runs `command` by ssh again and again until it succeeds and `is_enough` likes its output.
-    async fn ssh_until(
-        &self,
-        step: &Step,
-        command: &str,
-        is_enough: impl Fn(&str) -> bool,
-    ) -> Result<String> {
-        let deadline = tokio::time::Instant::now() + self.limits.boot;
-        let mut pause = tokio::time::interval(LOOK_EVERY);
-        loop {
-            pause.tick().await;
-            let said = match self.ssh(command).await {
-                Ok(said) if is_enough(&said) => return Ok(said),
-                Ok(said) => said,
-                Err(Error::Command { output, .. }) => output,
-                Err(error) => return Err(error),
-            };
-            step.progress(said.lines().last().unwrap_or("no answer yet"));
-            if tokio::time::Instant::now() > deadline {
-                let what = format!("`{command}` by ssh on {}", self.node.info.address);
-                let hint = format!(
-                    "last answer: {said}; its console:\n{}",
-                    self.node.machine.console().tail().await
-                );
-                return Err(Error::Timeout { what, seconds: self.limits.boot.as_secs(), hint });
-            }
-        }
-    }
-
-    /// One command by ssh with the tenant's key.
-    ///
-    /// # Errors
-    /// [`Error::Command`] when the machine does not answer, refuses the key, or the command fails there.
-    pub async fn ssh(&self, command: &str) -> Result<String> {
-        let mut ssh = Command::new("ssh");
-        ssh.arg("-i").arg(&self.key.path);
-        // A machine that was made a minute ago has a host key that nobody knows.
-        for option in [
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "BatchMode=yes",
-            "ConnectTimeout=5",
-            "IdentitiesOnly=yes",
-        ] {
-            ssh.args(["-o", option]);
-        }
-        ssh.arg(format!("{}@{}", self.image.user, self.node.info.address)).arg(command);
-        ssh.stdin(std::process::Stdio::null()).kill_on_drop(true);
-        let output = match tokio::time::timeout(Duration::from_secs(30), ssh.output()).await {
-            Ok(output) => output.map_err(|source| process::spawn_error(ssh.as_std(), source))?,
-            Err(_) => {
-                let output = "connected, but no answer within 30 s".to_string();
-                return Err(Error::Command {
-                    command: process::display(ssh.as_std()),
-                    status: "killed".into(),
-                    output,
-                });
-            }
-        };
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = process::tail(&String::from_utf8_lossy(&output.stderr));
-        Err(Error::Command {
-            command: process::display(ssh.as_std()),
-            status: output.status.to_string(),
-            output: said,
-        })
-    }
-}
-
-/// Has the node come to this moment?
-fn is_at(node: &Value, (state, doing): Moment) -> bool {
-    let step =
-        ["clean_step", "deploy_step"].iter().find_map(|key| node[*key]["step"].as_str()).unwrap_or_default();
-    node["provision_state"] == state && (doing.is_empty() || doing == step)
-}
-
-/// A node's state in a few words.
-fn describe(node: &Value) -> String {
-    let text = |key: &str| node[key].as_str().filter(|text| !text.is_empty());
-    let mut words = vec![text("provision_state").unwrap_or("?").to_string()];
-    if let Some(target) = text("target_provision_state") {
-        words.push(format!("-> {target}"));
-    }
-    if let Some(step) = ["clean_step", "deploy_step"].iter().find_map(|key| node[*key]["step"].as_str()) {
-        words.push(format!("[{step}]"));
-    }
-    if let Some(power) = text("power_state") {
-        words.push(format!("({power})"));
-    }
-    words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_is_described_in_a_line() {
-        let node = json!({
-            "provision_state": "clean wait", "target_provision_state": "available", "power_state": "power on",
-            "clean_step": { "step": "erase_devices_metadata", "interface": "deploy" }, "deploy_step": {},
-        });
-        assert_eq!(describe(&node), "clean wait -> available [erase_devices_metadata] (power on)");
-        assert_eq!(
-            describe(&json!({ "provision_state": "active", "target_provision_state": null })),
-            "active"
-        );
+        self.watch.until(step, target, self.limits.provision).await
     }
 }
