@@ -97,7 +97,6 @@ pub(crate) fn fixed<'a>(
 
 /// What is to be done about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each message, gone when it is sent")]
 pub(crate) enum Answer {
     Send(Box<Reply>),
     /// The machine takes this other server's offer.
