@@ -13,6 +13,7 @@ fn isoinfo_and_blkid_agree() {
         user_data: Some(user_data.clone()),
         network_data: Some(json!({"links": [], "networks": []})),
         vendor_data: Some(json!({"v": 1})),
+        contents: Vec::new(),
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.iso");
