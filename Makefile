@@ -49,7 +49,7 @@ agent: build
 
 # Requests made from the OpenAPI document, and hostile ones.
 fuzz: build
-	tests/fuzz/run
+	python3 -m tests.fuzz
 
 # Tokens, projects and roles with the real Keystone, which is installed under target/venvs.
 keystone: build
