@@ -206,6 +206,9 @@ pub struct Netboot {
     pub enabled: Option<bool>,
     /// Interfaces to serve; all that have an IPv4 address by default.
     pub interfaces: Option<Vec<String>>,
+    /// Those of them on which another DHCP server gives the addresses: there machines are told only what to load (ProxyDHCP).
+    /// Instances get their port's address there by config drive alone: their subnets want `enable_dhcp` off.
+    pub proxy_interfaces: Vec<String>,
     /// Port of the HTTP listener for machines.
     pub http_port: Option<u16>,
     /// Port beside it where lookup and heartbeat are served over TLS, with the API's certificate. Ramdisks are sent there, and the port

@@ -246,6 +246,8 @@ async fn start_machine_side(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<()> {
+    // Of an earlier run, perhaps with other interfaces.
+    store.put_own_addresses(&[]).await.context("the network service")?;
     if section.enabled == Some(false) {
         return Ok(());
     }
@@ -318,6 +320,14 @@ async fn bind_netboot(
     // What nobody named may be unusable: an interface where another DHCP server runs here already.
     config.may_leave_out = section.interfaces.is_none();
     config.metadata = !metadata.is_empty();
+    for name in &section.proxy_interfaces {
+        if !config.segments.iter().any(|segment| *segment.interface == **name) {
+            bail!(
+                "netboot.proxy_interfaces has {name}, which is not served: `ip address` shows what has an address"
+            );
+        }
+        config.proxied.insert(name.clone());
+    }
     let netboot = Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?;
     Ok((netboot, metadata))
 }

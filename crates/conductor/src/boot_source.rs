@@ -285,3 +285,71 @@ impl LeaseStore for StoredLeases {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::network::{Network, NetworkPort, Subnet};
+    use model::node::BootAttempt;
+    use netboot::Lease;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn a_ramdisk_gets_an_address_of_the_pool_and_the_instance_its_ports() {
+        let now = Timestamp::now();
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::Store::open(dir.path()).await.unwrap();
+        let bmcs = Arc::new(bmc::Registry::new(bmc::ipmi::Limits::default()));
+        let conductor = Conductor::new(store.clone(), Settings::new("seed", dir.path()), bmcs);
+        let (source, _scribe) = NodeBootSource::new(conductor, 6386, CancellationToken::new());
+
+        let network = store.create_network(Network::new(Uuid::new_v4(), "p", now)).await.unwrap();
+        let cidr = "10.77.0.0/24".parse().unwrap();
+        store.create_subnet(Subnet::new(Uuid::new_v4(), network.id, "p", cidr, now)).await.unwrap();
+        let wanted = NetworkPort::new(Uuid::new_v4(), network.id, "p", now);
+        let attached = store.create_network_port(wanted, None, now).await.unwrap();
+
+        let mac: Mac = "52:54:00:00:00:01".parse().unwrap();
+        assert_eq!(source.machine(mac).await.unwrap(), None, "a stranger");
+        let mut node = Node::new(Uuid::new_v4(), "ipmi", now);
+        node.provision_state = S::DeployWait;
+        node.work.boot = Some(BootAttempt {
+            attempt: 1,
+            powered_at: Some(now),
+            last_seen: None,
+            last_seen_at: None,
+            ramdisk_sent_at: None,
+            is_over: false,
+        });
+        store.create_node(&node, &[]).await.unwrap();
+        let mut port = Port::new(Uuid::new_v4(), node.uuid, mac.to_string(), now);
+        model::vif::attach(&mut port.internal_info, &attached.id.to_string());
+        store.create(&port).await.unwrap();
+        assert_eq!(source.machine(mac).await.unwrap().unwrap().lease, Lease::Pool);
+        store
+            .edit_node(node.uuid, Guard::Any, now, |edit| {
+                edit.node.provision_state = S::Active;
+                edit.node.work.boot = None;
+                Ok::<_, store::StoreError>(())
+            })
+            .await
+            .unwrap();
+        let Lease::Fixed(fixed) = source.machine(mac).await.unwrap().unwrap().lease else {
+            panic!("no port")
+        };
+        assert_eq!(std::net::IpAddr::V4(fixed.address), attached.fixed_ips[0].ip_address);
+
+        // Neither gives out what the other has.
+        let leases = StoredLeases::new(store.clone());
+        assert_eq!(leases.save(mac, fixed.address).await, Ok(false));
+        assert!(
+            leases.foreign("10.77.0.0/24".parse().unwrap()).await.unwrap().taken.contains(&fixed.address)
+        );
+        let next = Ipv4Addr::new(10, 77, 0, 3);
+        assert_eq!(leases.save(mac, next).await, Ok(true));
+        let wanted = NetworkPort::new(Uuid::new_v4(), network.id, "p", now);
+        let other = store.create_network_port(wanted, None, now).await.unwrap();
+        assert_eq!(other.fixed_ips[0].ip_address.to_string(), "10.77.0.4");
+    }
+}

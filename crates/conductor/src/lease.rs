@@ -10,13 +10,11 @@ use model::network::{Network, NetworkPort, Subnet, dhcp_option};
 use model::node::{Node, Object};
 use model::port::Port;
 use model::portgroup::Portgroup;
+use model::vif::attached;
 use netboot::{FixedLease, Foreign, Ipv4Net, Lease, Route};
 use std::net::{IpAddr, Ipv4Addr};
 use store::{Store, StoreError};
 use uuid::Uuid;
-
-/// Where a bare-metal port keeps what it is attached to.
-const VIF: &str = "tenant_vif_port_id";
 
 /// What a machine gets.
 pub struct Terms {
@@ -34,26 +32,23 @@ impl Terms {
 /// What the instance's own system gets through this port of its node.
 pub async fn of_instance(store: &Store, node: &Node, port: &Port) -> Result<Terms, StoreError> {
     let Some(vif) = vif_of(store, port).await? else { return Ok(Terms::of_ramdisk(node)) };
-    let attached: NetworkPort = match store.get(&vif.to_string()).await {
-        Ok(attached) => attached,
+    let own: NetworkPort = match store.get(&vif.to_string()).await {
+        Ok(own) => own,
         Err(StoreError::NotFound { .. }) => return Ok(Terms::of_ramdisk(node)),
         Err(error) => return Err(error),
     };
-    let network: Network = store.get(&attached.network_id.to_string()).await?;
+    let network: Network = store.get(&own.network_id.to_string()).await?;
     let subnets = store.subnets_of_network(network.id).await?;
-    let lease = match fixed(&attached, &network, &subnets) {
-        Some(fixed) if attached.admin_state_up && network.admin_state_up => Lease::Fixed(Box::new(fixed)),
+    let lease = match fixed(&own, &network, &subnets) {
+        Some(fixed) if own.admin_state_up && network.admin_state_up => Lease::Fixed(Box::new(fixed)),
         _ => Lease::Silence,
     };
-    Ok(Terms { lease, hostname: hostname(&attached, node) })
+    Ok(Terms { lease, hostname: hostname(&own, node) })
 }
 
 /// The VIF that the port, or the group that it belongs to, is attached to; none where it can't be a port of the network service.
 async fn vif_of(store: &Store, port: &Port) -> Result<Option<Uuid>, StoreError> {
-    let vif = |internal_info: &Object| {
-        let text = internal_info.get(VIF).and_then(|value| value.as_str());
-        text.and_then(|text| Uuid::try_parse(text).ok())
-    };
+    let vif = |internal_info: &Object| attached(internal_info).and_then(|vif| Uuid::try_parse(vif).ok());
     match (vif(&port.internal_info), port.portgroup_uuid) {
         (Some(own), _) => Ok(Some(own)),
         (None, None) => Ok(None),
@@ -156,7 +151,7 @@ mod tests {
         let mut node = Node::new(Uuid::new_v4(), "ipmi", now);
         node.name = Some("rack-1".into());
         let mut port = Port::new(Uuid::new_v4(), node.uuid, "52:54:00:00:00:01".into(), now);
-        port.internal_info.insert(VIF.into(), attached.id.to_string().into());
+        model::vif::attach(&mut port.internal_info, &attached.id.to_string());
         World { _dir: dir, store, node, port, network, subnet, attached }
     }
 
@@ -202,7 +197,7 @@ mod tests {
         world.port.internal_info.clear();
         let told = terms(&world).await;
         assert_eq!((told.lease, told.hostname.as_deref()), (Lease::Pool, Some("rack-1")));
-        world.port.internal_info.insert(VIF.into(), Uuid::new_v4().to_string().into());
+        model::vif::attach(&mut world.port.internal_info, &Uuid::new_v4().to_string());
         assert_eq!(terms(&world).await.lease, Lease::Pool, "of another network service");
     }
 

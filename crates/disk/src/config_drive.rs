@@ -32,6 +32,8 @@ pub struct ConfigDrive {
     pub network_data: Option<Value>,
     /// `vendor_data2.json`.
     pub vendor_data: Option<Value>,
+    /// Files that `meta_data` names: the first is `openstack/content/0000`.
+    pub contents: Vec<Vec<u8>>,
 }
 
 /// User data carries passwords and keys.
@@ -87,6 +89,8 @@ impl ConfigDrive {
     /// [`Error::ConfigDrive`] if it would be larger than 64 MiB.
     pub fn to_iso(&self) -> Result<Vec<u8>> {
         let json = |value: &Value| value.to_string().into_bytes();
+        let names: Vec<_> =
+            (0..self.contents.len()).map(|number| format!("openstack/content/{number:04}")).collect();
         let mut files = vec![("openstack/latest/meta_data.json", json(&self.meta_data))];
         if let Some(data) = &self.network_data {
             files.push(("openstack/latest/network_data.json", json(data)));
@@ -97,6 +101,7 @@ impl ConfigDrive {
         if let Some(data) = &self.vendor_data {
             files.push(("openstack/latest/vendor_data2.json", json(data)));
         }
+        files.extend(names.iter().map(String::as_str).zip(self.contents.iter().cloned()));
         let total: usize = files.iter().map(|(_, data)| data.len().next_multiple_of(2048)).sum();
         if total > MAX_ISO_LENGTH - (1 << 20) {
             return Err(too_large(total));
@@ -173,6 +178,16 @@ mod tests {
         let lines: String =
             encode(&iso).as_bytes().chunks(76).map(|l| format!("{}\n", str::from_utf8(l).unwrap())).collect();
         assert_eq!(decode(&lines).unwrap(), iso);
+    }
+
+    #[test]
+    fn contents_have_the_names_that_meta_data_gives_them() {
+        let iso = ConfigDrive { contents: vec![b"first".to_vec(), b"second".to_vec()], ..drive() }
+            .to_iso()
+            .unwrap();
+        let text = String::from_utf8_lossy(&iso);
+        assert!(text.contains("second") && text.contains("0001"));
+        assert!(!String::from_utf8_lossy(&drive().to_iso().unwrap()).contains("0001"));
     }
 
     #[test]

@@ -97,9 +97,8 @@ pub(crate) fn fixed<'a>(
 
 /// What is to be done about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each message, gone when it is sent")]
 pub(crate) enum Answer {
-    Send(Reply),
+    Send(Box<Reply>),
     /// The machine takes this other server's offer.
     OtherServer(Ipv4Addr),
     /// The machine finds this address in use.
@@ -153,13 +152,14 @@ pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> An
             if wanted != address {
                 let mut nak = Reply::new(ReplyKind::Nak, here.server);
                 nak.message = Some(format!("your address here is {address}"));
-                return Answer::Send(nak);
+                return Answer::Send(Box::new(nak));
             }
             ReplyKind::Ack
         }
     };
     let client = client(request);
-    let boot = match boot_file(client, &machine.boot, request.mac, here) {
+    let boot = match boot_file(client, &machine.boot, request.mac, here.server, here.base_url, here.programs)
+    {
         Ok(boot) => boot,
         Err(arch) => return Answer::NoProgram(arch),
     };
@@ -181,7 +181,34 @@ pub(crate) fn answer(request: &Request, machine: &Machine, here: Here<'_>) -> An
     reply.hostname = machine.hostname.clone().filter(|name| is_hostname(name));
     reply.boot = boot;
     reply.no_proxy_dhcp = request.ipxe.is_some();
-    Answer::Send(reply)
+    Answer::Send(Box::new(reply))
+}
+
+/// What a machine is told on a wire where another server gives the addresses; at the proxy's own port (`is_second`) it asks again, once
+/// it has one. Nothing where it has nothing to load: what its system asks is the other server's business.
+pub(crate) fn proxy_answer(
+    request: &Request,
+    machine: &Machine,
+    is_second: bool,
+    server: Ipv4Addr,
+    base_url: &str,
+    programs: &Programs,
+) -> Answer {
+    let kind = match (request.kind, is_second) {
+        (Kind::Discover, false) => ReplyKind::Offer,
+        (Kind::Request | Kind::Inform, true) => ReplyKind::Ack,
+        _ => return Answer::Nothing,
+    };
+    match boot_file(client(request), &machine.boot, request.mac, server, base_url, programs) {
+        Ok(None) => Answer::Nothing,
+        Ok(boot) => {
+            let mut reply = Reply::new(kind, server);
+            reply.is_proxy = true;
+            reply.boot = boot;
+            Answer::Send(Box::new(reply))
+        }
+        Err(arch) => Answer::NoProgram(arch),
+    }
 }
 
 /// The routes, and the way to the metadata by us, where the machine reaches us without a router. Whoever is told any route ignores
@@ -201,18 +228,24 @@ fn with_metadata(terms: &Terms, server: Ipv4Addr) -> Vec<Route> {
 }
 
 /// What the client is to load, if anything; the architecture if there is no program for it.
-fn boot_file(client: Client, boot: &Boot, mac: Mac, here: Here<'_>) -> Result<Option<BootFile>, Arch> {
-    let base = here.base_url;
+fn boot_file(
+    client: Client,
+    boot: &Boot,
+    mac: Mac,
+    server: Ipv4Addr,
+    base: &str,
+    programs: &Programs,
+) -> Result<Option<BootFile>, Arch> {
     match (client, boot) {
         (Client::System, _) => Ok(None),
         (Client::Ipxe, _) => Ok(Some(BootFile::Url(format!("{base}/boot/{mac}/script.ipxe")))),
         (Client::Pxe(_) | Client::HttpBoot(_), Boot::LocalDisk) => Ok(None),
         (Client::Pxe(arch), Boot::Ramdisk { .. }) => {
-            let name = here.programs.name_for(arch).ok_or(arch)?.to_owned();
-            Ok(Some(BootFile::Tftp { server: here.server, name }))
+            let name = programs.name_for(arch).ok_or(arch)?.to_owned();
+            Ok(Some(BootFile::Tftp { server, name }))
         }
         (Client::HttpBoot(arch), Boot::Ramdisk { .. }) => {
-            let name = here.programs.name_for(arch).ok_or(arch)?;
+            let name = programs.name_for(arch).ok_or(arch)?;
             Ok(Some(BootFile::HttpBoot(format!("{base}/boot/{mac}/{name}"))))
         }
     }
@@ -298,7 +331,7 @@ pub(crate) mod tests {
 
     fn reply(request: &Request, machine: &Machine) -> Reply {
         match ask(request, machine) {
-            Answer::Send(reply) => reply,
+            Answer::Send(reply) => *reply,
             other => panic!("{other:?}"),
         }
     }
@@ -411,6 +444,33 @@ pub(crate) mod tests {
         assert_eq!(given(&Lease::Silence, system, None), Err(()));
         assert_eq!(given(&Lease::Silence, rom, None), Ok(None));
         assert_eq!(given(&Lease::Pool, system, None), Ok(None));
+    }
+
+    #[test]
+    fn a_proxy_speaks_to_firmware_that_has_something_to_load() {
+        let told = |request: &Request, boot: Boot, is_second| {
+            let base = "http://10.77.0.1:6385";
+            match proxy_answer(request, &machine(boot), is_second, SERVER, base, &programs()) {
+                Answer::Send(reply) => {
+                    assert!(
+                        reply.is_proxy && reply.address.is_unspecified() && reply.lease_seconds.is_none()
+                    );
+                    reply.boot.map(|boot| (reply.kind, boot))
+                }
+                Answer::Nothing => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        let rom = firmware(Arch::Bios, VendorClass::Pxe);
+        let file = BootFile::Tftp { server: SERVER, name: "undionly.kpxe".into() };
+        assert_eq!(told(&rom, ramdisk(), false), Some((ReplyKind::Offer, file.clone())));
+        assert_eq!(told(&rom, ramdisk(), true), None, "that is the other server's port's question");
+        assert_eq!(told(&rom, Boot::LocalDisk, false), None);
+        let mut again = rom.clone();
+        again.kind = Kind::Request;
+        assert_eq!(told(&again, ramdisk(), true), Some((ReplyKind::Ack, file)));
+        assert_eq!(told(&again, ramdisk(), false), None, "the address is not ours to confirm");
+        assert_eq!(told(&Request::new(Kind::Discover, MAC, 7), ramdisk(), false), None);
     }
 
     #[test]

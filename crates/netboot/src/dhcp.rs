@@ -10,9 +10,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::dhcp::{BootFile, MAX_PACKET_BYTES, Reply, ReplyKind, Request, SERVER_PORT};
+use wire::dhcp::{
+    Arch, BootFile, Kind, MAX_PACKET_BYTES, PROXY_PORT, Reply, ReplyKind, Request, SERVER_PORT,
+};
 
-use crate::answer::{Answer, Here, Terms, answer, client, fixed};
+use crate::answer::{Answer, Here, Terms, answer, client, fixed, proxy_answer};
 use crate::directory::unpoisoned;
 use crate::flood::Gate;
 use crate::server::Shared;
@@ -25,6 +27,8 @@ const AT_ONCE: usize = 64;
 /// One segment's server.
 pub(crate) struct Server {
     socket: UdpSocket,
+    /// The proxy's own port, where another server gives the addresses.
+    second: Option<UdpSocket>,
     desk: Arc<Desk>,
 }
 
@@ -33,6 +37,8 @@ struct Desk {
     segment: Segment,
     base_url: String,
     shared: Arc<Shared>,
+    /// Another server gives the addresses.
+    is_proxy: bool,
     gate: Mutex<Gate>,
 }
 
@@ -43,15 +49,32 @@ impl Server {
         flood: FloodLimits,
         shared: Arc<Shared>,
     ) -> Result<Self, NetbootError> {
-        let socket = open(&segment).map_err(|error| {
-            NetbootError::bind("DHCP", format!("{} (UDP port {SERVER_PORT})", segment.interface), error)
-        })?;
+        let bind = |port| {
+            open(&segment, port).map_err(|error| {
+                NetbootError::bind("DHCP", format!("{} (UDP port {port})", segment.interface), error)
+            })
+        };
+        let is_proxy = shared.proxies.contains(&segment.address);
+        let (socket, second) = (bind(SERVER_PORT)?, is_proxy.then(|| bind(PROXY_PORT)).transpose()?);
         let gate = Mutex::new(Gate::new(flood, Instant::now()));
-        Ok(Self { socket, desk: Arc::new(Desk { segment, base_url, shared, gate }) })
+        Ok(Self { socket, second, desk: Arc::new(Desk { segment, base_url, shared, is_proxy, gate }) })
     }
 
     pub(crate) async fn run(self, stop: CancellationToken, tasks: TaskTracker) {
-        let Self { socket, desk } = self;
+        let Self { socket, second, desk } = self;
+        if let Some(second) = second {
+            tasks.spawn(Self { socket: second, second: None, desk: desk.clone() }.listen(
+                true,
+                stop.clone(),
+                tasks.clone(),
+            ));
+        }
+        Self { socket, second: None, desk }.listen(false, stop, tasks).await;
+    }
+
+    /// Answers what comes to one port; `is_second`: the proxy's own.
+    async fn listen(self, is_second: bool, stop: CancellationToken, tasks: TaskTracker) {
+        let Self { socket, desk, .. } = self;
         let socket = Arc::new(socket);
         let familiar_places = Arc::new(Semaphore::new(AT_ONCE));
         let stranger_places = Arc::new(Semaphore::new(AT_ONCE));
@@ -62,8 +85,8 @@ impl Server {
                 () = stop.cancelled() => return,
                 received = socket.recv_from(&mut buffer) => received,
             };
-            let length = match received {
-                Ok((length, _)) => length,
+            let (length, peer) = match received {
+                Ok(received) => received,
                 Err(error) => {
                     tracing::warn!(interface = &*desk.segment.interface, %error, "DHCP can't receive");
                     pause(&stop).await;
@@ -89,7 +112,8 @@ impl Server {
             };
             let (desk, socket) = (desk.clone(), socket.clone());
             tasks.spawn(async move {
-                desk.handle(&request, &socket).await;
+                let peer = is_second.then_some(peer);
+                desk.handle(&request, &socket, peer).await;
                 drop(place);
             });
         }
@@ -97,7 +121,8 @@ impl Server {
 }
 
 impl Desk {
-    async fn handle(&self, request: &Request, socket: &UdpSocket) {
+    /// Answers a message; `peer` is where it came from, if it came to the proxy's own port.
+    async fn handle(&self, request: &Request, socket: &UdpSocket, peer: Option<SocketAddr>) {
         let mac = request.mac;
         let machine = match self.shared.boot(mac).await {
             Ok(Some(machine)) => machine,
@@ -117,6 +142,9 @@ impl Desk {
                 return;
             }
         };
+        if self.is_proxy {
+            return self.answer_as_proxy(request, &machine, socket, peer).await;
+        }
         let terms = match self.terms(request, &machine).await {
             Ok(terms) => terms,
             Err(reason) => {
@@ -133,21 +161,41 @@ impl Desk {
             metadata: self.shared.metadata,
         };
         match answer(request, &machine, here) {
-            Answer::Send(reply) => self.send(request, &machine, terms.address, &reply, socket).await,
+            Answer::Send(reply) => {
+                let to = SocketAddr::from(reply.destination(request));
+                self.send(request, &machine, terms.address, &reply, socket, to).await;
+            }
             Answer::OtherServer(server) => self.saw(request, &machine, Seen::OtherServer { server }),
             Answer::Declined(address) => {
                 if self.shared.directory.decline(mac, address, Instant::now()) {
                     self.saw(request, &machine, Seen::AddressInUse { address });
                 }
             }
-            Answer::NoProgram(arch) => {
-                let number = u16::from(arch);
-                let reason = format!(
-                    "no boot program is configured for firmware of architecture {number} (option 93)"
-                );
-                self.saw(request, &machine, Seen::Unanswered { reason });
-            }
+            Answer::NoProgram(arch) => self.saw(request, &machine, no_program(arch)),
             Answer::Nothing => {}
+        }
+    }
+
+    /// Tells firmware what to load, and follows which address the other server has given it: TFTP knows its peers by that.
+    async fn answer_as_proxy(
+        &self,
+        request: &Request,
+        machine: &Machine,
+        socket: &UdpSocket,
+        peer: Option<SocketAddr>,
+    ) {
+        let taken = request.requested.filter(|_| peer.is_none()).unwrap_or(request.ciaddr);
+        if request.kind == Kind::Request && !taken.is_unspecified() {
+            self.shared.directory.learn(request.mac, taken, Instant::now());
+        }
+        let (server, programs) = (self.segment.address, &self.shared.programs);
+        match proxy_answer(request, machine, peer.is_some(), server, &self.base_url, programs) {
+            Answer::Send(reply) => {
+                let to = peer.unwrap_or_else(|| SocketAddr::from(reply.destination(request)));
+                self.send(request, machine, taken, &reply, socket, to).await;
+            }
+            Answer::NoProgram(arch) => self.saw(request, machine, no_program(arch)),
+            Answer::OtherServer(_) | Answer::Declined(_) | Answer::Nothing => {}
         }
     }
 
@@ -177,10 +225,11 @@ impl Desk {
         address: Ipv4Addr,
         reply: &Reply,
         socket: &UdpSocket,
+        to: SocketAddr,
     ) {
         let sent = match reply.encode(request) {
             Ok(bytes) => socket
-                .send_to(&bytes, SocketAddr::from(reply.destination(request)))
+                .send_to(&bytes, to)
                 .await
                 .map_err(|error| format!("the DHCP reply could not be sent: {error}")),
             Err(error) => Err(format!("no DHCP reply could be made: {error}")),
@@ -210,14 +259,20 @@ impl Desk {
     }
 }
 
+fn no_program(arch: Arch) -> Seen {
+    let number = u16::from(arch);
+    let reason = format!("no boot program is configured for firmware of architecture {number} (option 93)");
+    Seen::Unanswered { reason }
+}
+
 /// Without SO_REUSEADDR, so that another DHCP server on the same interface is noticed and not silently robbed. Sockets of
 /// other interfaces do not collide since each is tied to its own before it is bound.
-fn open(segment: &Segment) -> io::Result<UdpSocket> {
+fn open(segment: &Segment, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind_device(Some(segment.interface.as_bytes()))?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
+    socket.bind(&SocketAddr::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)).into())?;
     UdpSocket::from_std(socket.into())
 }
 

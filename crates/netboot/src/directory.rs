@@ -134,6 +134,13 @@ impl Directory {
         }
     }
 
+    /// The machine has taken this address of another server, which owns its wire: so much is known of it until it is heard of again.
+    pub(crate) fn learn(&self, mac: Mac, address: Ipv4Addr, now: Instant) {
+        if let Err(error) = self.pin(mac, address, now) {
+            tracing::debug!(%mac, %address, %error, "an address of another server's is not followed");
+        }
+    }
+
     /// The machine's lease was written down (`is_kept`), or could not be: it has none then.
     pub(crate) fn settle(&self, mac: Mac, address: Ipv4Addr, is_kept: bool, now: Instant) {
         for pool in unpoisoned(&self.pools).iter_mut().filter(|p| p.net().contains(&address)) {

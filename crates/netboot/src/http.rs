@@ -39,6 +39,7 @@ async fn send_script(state: State<Arc<Shared>>, Path(mac): Path<String>, request
     };
     match script::render(visit.mac, &visit.machine) {
         Ok(text) => {
+            let text = visit.with_own_address(&request, text);
             if *request.method() == Method::GET {
                 visit.saw(Seen::ScriptServed);
             }
@@ -180,6 +181,17 @@ impl Visit {
                 Err(_) => true,
             },
             _ => false,
+        }
+    }
+
+    /// What a script calls the DHCP server is us, also where another server gives the addresses: there our address is written out, as the
+    /// machine has asked for it.
+    fn with_own_address(&self, request: &Request, text: String) -> String {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let address = host.and_then(|host| host.split(':').next()?.parse().ok());
+        match address.filter(|address| self.shared.proxies.contains(address)) {
+            Some(address) => text.replace("${netX/dhcp-server}", &address.to_string()),
+            None => text,
         }
     }
 

@@ -61,7 +61,9 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     /// Every address of the range is in use by a machine that was seen within its lease.
-    #[error("all {size} addresses of the pool {first} to {last} are in use; configure a larger range")]
+    #[error(
+        "all {size} addresses of the pool {first} to {last} are in use, by machines or by ports of the network service; configure a larger range"
+    )]
     Exhausted {
         /// How many there are.
         size: u64,

@@ -33,6 +33,8 @@ pub struct Config {
     pub segments: Vec<Segment>,
     /// What is handed out in these networks, in place of [`Network::upper_half`]; also those behind relays.
     pub networks: Vec<Network>,
+    /// Interfaces, by name, on which another server gives the addresses: there we say only what to load (ProxyDHCP).
+    pub proxied: BTreeSet<String>,
     /// The port at which [`Netboot::router`] is reached on the segments' addresses.
     pub http_port: u16,
     /// The URL at which the router is reached, where it is not a segment's own address and `http_port`; without a final
@@ -61,6 +63,7 @@ impl Config {
         Self {
             segments,
             networks: Vec::new(),
+            proxied: BTreeSet::new(),
             http_port,
             base_url: None,
             programs,
@@ -89,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) programs: Programs,
     pub(crate) lease_seconds: u32,
     pub(crate) metadata: bool,
+    /// Our addresses where another server gives the addresses.
+    pub(crate) proxies: BTreeSet<Ipv4Addr>,
 }
 
 impl Shared {
@@ -166,8 +171,11 @@ impl Netboot {
         let (directory, usable) = directory(&config)?;
         directory.restore(leases.leases().await?, Instant::now());
         let lease_seconds = u32::try_from(config.lease.as_secs()).unwrap_or(u32::MAX);
+        let is_proxied = |segment: &&Segment| config.proxied.contains(&*segment.interface);
+        let proxies = usable.iter().filter(is_proxied).map(|segment| segment.address).collect();
         let (programs, metadata) = (config.programs, config.metadata);
-        let shared = Arc::new(Shared { source, leases, directory, programs, lease_seconds, metadata });
+        let shared =
+            Arc::new(Shared { source, leases, directory, programs, lease_seconds, metadata, proxies });
         let (mut segments, mut dhcp, mut tftp, mut advertisers) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for segment in &usable {

@@ -45,3 +45,9 @@ CREATE TABLE server_actions (
     doc TEXT NOT NULL
 );
 CREATE INDEX server_actions_server ON server_actions (server_uuid);
+
+-- What servers without a resource class are matched by. Nodes of an older database have nothing here until they next change; those
+-- are looked at whole.
+ALTER TABLE nodes ADD COLUMN cpus BIGINT;
+ALTER TABLE nodes ADD COLUMN memory_mb BIGINT;
+ALTER TABLE nodes ADD COLUMN local_gb BIGINT;

@@ -155,7 +155,9 @@ impl Store {
             port.device_owner.clear();
             port.binding = Binding { vnic_type: port.binding.vnic_type, ..Binding::default() };
             if let Some(own) = port.own_mac_address.take() {
-                port.mac_address = own;
+                // Nobody keeps it for the port meanwhile; a release must not fail for that.
+                let is_free = tx.is_mac_free(port.network_id, &own).await?;
+                port.mac_address = if is_free { own } else { tx.free_mac(port.network_id).await? };
             }
             port.status = PortStatus::Down;
             touch(&mut port, now);
@@ -258,17 +260,22 @@ impl Write {
 
     /// A MAC address that no port of the network has.
     async fn free_mac(&mut self, network: Uuid) -> Result<String, NetworkError> {
-        let sql = "SELECT 1 AS taken FROM network_ports WHERE network_uuid = $1 AND mac_address = $2";
         let mut mac = String::new();
         for _ in 0..MAC_TRIES {
             let [a, b, c, ..] = *Uuid::new_v4().as_bytes();
             mac = mac_from([a, b, c]);
-            let taken = sqlx::query(sql).bind(network.to_string()).bind(&mac).fetch_optional(&mut **self);
-            if taken.await.map_err(StoreError::from)?.is_none() {
+            if self.is_mac_free(network, &mac).await? {
                 return Ok(mac);
             }
         }
         Err(NetworkError::MacInUse { network, mac })
+    }
+
+    async fn is_mac_free(&mut self, network: Uuid, mac: &str) -> Result<bool, NetworkError> {
+        let sql = "SELECT 1 AS taken FROM network_ports WHERE network_uuid = $1 AND mac_address = $2";
+        let taken =
+            sqlx::query(sql).bind(network.to_string()).bind(mac.to_owned()).fetch_optional(&mut **self);
+        Ok(taken.await.map_err(StoreError::from)?.is_none())
     }
 
     async fn delete_port(&mut self, id: Uuid) -> Result<(), NetworkError> {

@@ -8,6 +8,7 @@ use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, his
 use jiff::Timestamp;
 use model::Secret;
 use model::bios::BiosSetting;
+use model::compute::scheduler::size;
 use model::event::LogEvent;
 use model::firmware::FirmwareComponent;
 use model::history::HistoryEntry;
@@ -510,7 +511,7 @@ fn decode(doc: &str) -> Result<Node> {
     serde_json::from_str(doc).map_err(|source| StoreError::Corrupt { what: "node".to_owned(), source })
 }
 
-fn decode_row(row: &AnyRow) -> Result<NodeRow> {
+pub(crate) fn decode_row(row: &AnyRow) -> Result<NodeRow> {
     let reservation = reservation(row, micros(Timestamp::now()))?;
     Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation })
 }
@@ -539,6 +540,7 @@ fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
 /// The columns that mirror the document.
 fn projected(node: &Node) -> Vec<(&'static str, Column)> {
     use Column as C;
+    let number = |what: &str| C::Number(size(node, what).map(|size| i64::try_from(size).unwrap_or(i64::MAX)));
     vec![
         ("name", C::text(node.name.as_deref())),
         ("instance_uuid", C::text(node.instance_uuid.as_deref())),
@@ -561,5 +563,8 @@ fn projected(node: &Node) -> Vec<(&'static str, Column)> {
         ("updated_us", C::time(node.updated_at)),
         ("provision_updated_us", C::time(node.provision_updated_at)),
         ("due_us", C::time(node.due)),
+        ("cpus", number("cpus")),
+        ("memory_mb", number("memory_mb")),
+        ("local_gb", number("local_gb")),
     ]
 }

@@ -107,7 +107,8 @@ fn summary(call: &Call, project: &str, servers: &[&Server], period: &Period, det
 /// `GET /os-simple-tenant-usage`
 async fn index(call: Call) -> Result<Reply, CloudError> {
     let period = Period::asked(&call)?;
-    let detailed = call.query.first("detailed") == Some("1");
+    // Nova knows 1; today's openstacksdk says True.
+    let detailed = call.query.flag("detailed")?.unwrap_or(false);
     let servers: Vec<Server> = call.state.store.list(&Query::default()).await?;
     let mut by_project: BTreeMap<&str, Vec<&Server>> = BTreeMap::new();
     for server in servers.iter().filter(|server| server.launched_at.is_some()) {

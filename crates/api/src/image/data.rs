@@ -8,6 +8,7 @@ use crate::route::Verb::{Get, Put};
 use axum::body::BodyDataStream;
 use axum::http::{HeaderName, StatusCode, header};
 use futures_util::StreamExt;
+use futures_util::stream::Fuse;
 use images::Name;
 use model::image::{Image, Status};
 use std::time::Duration;
@@ -30,20 +31,23 @@ pub(super) const ROUTES: &[Route] = &[
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
+/// A body that may be asked for more after its end.
+type Upload = Fuse<BodyDataStream>;
+
 async fn upload(call: Call) -> Result<Reply, CloudError> {
-    let mut body = call.stream.take().unwrap_or_default().into_data_stream();
+    let mut body = call.stream.take().unwrap_or_default().into_data_stream().fuse();
     let outcome = receive(&call, &mut body, Status::Saving).await;
     answer(outcome, body).await
 }
 
 async fn stage(call: Call) -> Result<Reply, CloudError> {
-    let mut body = call.stream.take().unwrap_or_default().into_data_stream();
+    let mut body = call.stream.take().unwrap_or_default().into_data_stream().fuse();
     let outcome = receive(&call, &mut body, Status::Uploading).await;
     answer(outcome, body).await
 }
 
 /// Takes an image's data in, in the state `during`; nothing of it is left where anything is wrong.
-async fn receive(call: &Call, body: &mut BodyDataStream, during: Status) -> Result<(), CloudError> {
+async fn receive(call: &Call, body: &mut Upload, during: Status) -> Result<(), CloudError> {
     let (image, announced) = beginning(call).await?;
     let storage = storage(call)?;
     intake::begin(&call.state, image.uuid, &[Status::Queued], during, |_| Ok(())).await?;
@@ -61,7 +65,7 @@ async fn receive(call: &Call, body: &mut BodyDataStream, during: Status) -> Resu
 async fn save(
     call: &Call,
     image: &Image,
-    body: &mut BodyDataStream,
+    body: &mut Upload,
     announced: Option<u64>,
 ) -> Result<(), CloudError> {
     let storage = storage(call)?;
@@ -80,7 +84,7 @@ async fn save(
 async fn keep(
     call: &Call,
     image: &Image,
-    body: &mut BodyDataStream,
+    body: &mut Upload,
     announced: Option<u64>,
 ) -> Result<(), CloudError> {
     let storage = storage(call)?;
@@ -93,7 +97,7 @@ async fn keep(
 }
 
 /// Answers; a client that is refused while it sends reads no answer before it has sent all, so it gets some time for that.
-async fn answer(outcome: Result<(), CloudError>, mut body: BodyDataStream) -> Result<Reply, CloudError> {
+async fn answer(outcome: Result<(), CloudError>, mut body: Upload) -> Result<Reply, CloudError> {
     if outcome.is_err() {
         let rest = async { while let Some(Ok(_)) = body.next().await {} };
         // Past that the connection is cut.

@@ -75,15 +75,13 @@ fn count(subnet: &Subnet, used: u64) -> Value {
 
 /// `GET /v2.0/network-ip-availabilities`
 async fn list(call: Call) -> Result<Reply, CloudError> {
-    let version = call.query.first("ip_version").map(str::to_owned);
+    let version = call.query.number("ip_version")?;
     let mut items = all(&call).await?;
     for item in &mut items {
         // Filtered by what its subnets are.
-        let has = |version: &str| {
-            let subnets = item["subnet_ip_availability"].as_array();
-            subnets.is_some_and(|all| all.iter().any(|subnet| subnet["ip_version"].to_string() == version))
-        };
-        let matching = version.as_deref().is_some_and(has);
+        let subnets = item["subnet_ip_availability"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_matching = |subnet: &Value| subnet["ip_version"].as_i64() == version;
+        let matching = version.is_some() && subnets.iter().any(is_matching);
         item["ip_version"] = if matching { json!(version) } else { Value::Null };
     }
     COLLECTION.answer(&call, items)

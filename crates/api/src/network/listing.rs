@@ -204,7 +204,8 @@ fn equals(field: &Value, wanted: &str) -> bool {
         Value::Bool(flag) => truth(&wanted.into()) == Some(*flag),
         Value::String(text) => text == wanted,
         Value::Array(items) => items.iter().any(|item| equals(item, wanted)),
-        other => other.to_string() == wanted,
+        Value::Number(number) => wanted.parse().is_ok_and(|wanted: serde_json::Number| wanted == *number),
+        Value::Object(_) => false,
     }
 }
 

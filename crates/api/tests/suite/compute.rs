@@ -61,7 +61,7 @@ impl Cloud {
     }
 
     /// An active image of this visibility, of project `b`.
-    pub async fn image(&self, visibility: Visibility) -> Image {
+    pub async fn stored_image(&self, visibility: Visibility) -> Image {
         let mut image = Image::new(Uuid::new_v4(), Some(project_id("b")), Timestamp::now());
         image.name = Some("debian".to_owned());
         image.visibility = visibility;
@@ -114,7 +114,7 @@ impl Cloud {
             Some(flavor) => flavor,
             None => self.flavor().await,
         };
-        let image = self.image(Visibility::Public).await;
+        let image = self.stored_image(Visibility::Public).await;
         json!({"server": {"name": name, "flavorRef": flavor.id, "imageRef": image.uuid, "networks": "none"}})
     }
 

@@ -142,6 +142,11 @@ async fn hours_are_counted_of_servers_that_ran() {
         (&all["tenant_usages"][0]["tenant_id"], all["tenant_usages"][0].get("server_usages")),
         (&json!(project_id("a")), None)
     );
+    for word in ["1", "True"] {
+        let all = format!("/os-simple-tenant-usage?start={start}&end={end}&detailed={word}");
+        let usage = cloud.read("operator", &all).await["tenant_usages"][0].clone();
+        assert_eq!(usage["server_usages"].as_array().unwrap().len(), 1);
+    }
     cloud.nova(NEWEST, "alice", "GET", "/os-simple-tenant-usage", None).await.is(403);
     cloud.nova(NEWEST, "bob", "GET", &one, None).await.is(403);
     for query in ["start=x", "start=2026-02-02T00:00:00&end=2026-01-01T00:00:00"] {

@@ -116,7 +116,7 @@ async fn shapes_of_old_microversions_are_read() {
     let six = vec![json!({"path": "x", "contents": ""}); 6];
     cloud.with(56, "alice", json!({"personality": six})).await.is(403);
     // A flavor and an image may be named by links, and the image in the mapping of the boot disk.
-    let image = cloud.image(Visibility::Public).await.uuid;
+    let image = cloud.stored_image(Visibility::Public).await.uuid;
     let linked =
         json!({"flavorRef": "http://x/v2.1/flavors/1", "imageRef": format!("http://x/images/{image}")});
     assert_eq!(cloud.made(1, "alice", linked).await.image.unwrap().id, image.to_string());
@@ -135,12 +135,12 @@ async fn an_image_must_be_ones_to_use() {
     let try_image = async |token: &'static str, image: &Image| {
         cloud.with(NEWEST, token, json!({"imageRef": image.uuid})).await.status.as_u16()
     };
-    let private = cloud.image(Visibility::Private).await;
+    let private = cloud.stored_image(Visibility::Private).await;
     assert_eq!((try_image("alice", &private).await, try_image("bob", &private).await), (400, 202));
     assert_eq!(try_image("operator", &private).await, 202);
-    let community = cloud.image(Visibility::Community).await;
+    let community = cloud.stored_image(Visibility::Community).await;
     assert_eq!(try_image("alice", &community).await, 202);
-    let shared = cloud.image(Visibility::Shared).await;
+    let shared = cloud.stored_image(Visibility::Shared).await;
     assert_eq!(try_image("alice", &shared).await, 400);
     let now = Timestamp::now();
     let member = Member {

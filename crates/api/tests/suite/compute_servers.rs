@@ -20,7 +20,7 @@ impl Cloud {
         self.nova(NEWEST, token, "POST", &format!("/servers/{server}/action"), Some(action)).await
     }
 
-    async fn stored(&self, server: Uuid) -> Server {
+    async fn stored_server(&self, server: Uuid) -> Server {
         self.site.store.get(&server.to_string()).await.unwrap()
     }
 
@@ -368,7 +368,7 @@ async fn actions_are_recorded_and_held_to_state_and_lock() {
         .await;
     let id = server.uuid;
     cloud.site.edit(node, |node| node.instance_uuid = Some(id.to_string())).await;
-    let task = async || cloud.stored(id).await.task_state;
+    let task = async || cloud.stored_server(id).await.task_state;
     let rest = async |vm_state| cloud.change_server(id, |server| server.come_to_rest(vm_state)).await;
 
     cloud.act("alice", id, json!({"os-start": null})).await.is(409);
@@ -408,7 +408,7 @@ async fn actions_are_recorded_and_held_to_state_and_lock() {
     cloud.act("alice", id, json!({"unlock": null})).await.is(403);
     cloud.act("operator", id, json!({"unlock": null})).await.is(202);
 
-    let image = cloud.image(Visibility::Public).await.uuid;
+    let image = cloud.stored_image(Visibility::Public).await.uuid;
     let wish = json!({"rebuild": {"imageRef": image, "name": "new", "metadata": {"a": "b"}, "adminPass": "secret", "user_data": "aGk="}});
     let rebuilt = cloud.act("alice", id, wish).await.is(202).json()["server"].clone();
     assert_eq!(

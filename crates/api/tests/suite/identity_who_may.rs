@@ -147,8 +147,10 @@ async fn an_admin_of_a_domain_has_that_domain_and_no_other() {
     site.by(&tenant, "GET", "/v1/drivers", None).await.is(403);
 
     // What is elsewhere is not there.
-    let (foreign, home) =
-        (site.id(&operator, "users", "demo").await, site.id(&operator, "projects", "admin").await);
+    let (foreign, home) = (
+        site.id(&operator, "users", "demo").await,
+        site.id(&operator, "projects", "admin&domain_id=default").await,
+    );
     let missing = site.by(&token, "GET", &format!("/v3/users/{}", "0".repeat(32)), None).await.is(404);
     let hidden = site.by(&token, "GET", &format!("/v3/users/{foreign}"), None).await.is(404);
     assert_eq!(fault(&missing).replace(&"0".repeat(32), &foreign), fault(&hidden));

@@ -32,6 +32,8 @@ mod indicators;
 mod inspection_rules;
 mod keystone;
 mod metadata;
+mod network_ports;
+mod networks;
 mod nodes;
 mod object_store;
 mod openapi;

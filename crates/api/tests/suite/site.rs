@@ -92,7 +92,7 @@ impl Site {
         let projects = |name: &str| ProjectName::new(name);
         let own = Own::open(store.clone(), dir.path(), vec![projects("admin")], Some(projects("service")));
         let auth = Auth::Own(Box::new(own.unwrap()));
-        (Self::at(dir, store, Settings { auth, cloud: true, ..Settings::default() }), logins)
+        (Self::over(dir, store, Settings { auth, cloud: true, ..Settings::default() }), logins)
     }
 
     /// The state directory.
@@ -103,10 +103,10 @@ impl Site {
     async fn set(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
-        Self::at(dir, store, settings)
+        Self::over(dir, store, settings)
     }
 
-    fn at(dir: tempfile::TempDir, store: Store, settings: Settings) -> Self {
+    fn over(dir: tempfile::TempDir, store: Store, settings: Settings) -> Self {
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
         let storage = images::Backend::directory(&dir.path().join("storage")).unwrap();
         let conductor_settings = conductor::Settings::new("seed", dir.path()).with_storage(storage);

@@ -53,13 +53,16 @@ impl Conductor {
         let mut action = by.action(server, "attach_interface", now);
         action.note(ActionEvent::done("attach_interface", self.hostname(), Some(port.mac.clone()), now));
         let added = port.clone();
-        self.store()
-            .edit_server(server, now, |edit| {
-                edit.server.ports.push(added);
-                edit.record(action);
-                Ok::<_, RequestError>(())
-            })
-            .await?;
+        let noted = self.store().edit_server(server, now, |edit| {
+            edit.server.ports.push(added);
+            edit.record(action);
+            Ok::<_, RequestError>(())
+        });
+        if let Err(error) = noted.await {
+            // The server went meanwhile, and did not know of the port.
+            self.release_port(server, vif).await?;
+            return Err(error);
+        }
         Ok(port)
     }
 

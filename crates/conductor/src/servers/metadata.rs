@@ -29,6 +29,8 @@ pub struct ServerMetadata {
     pub user_data: Option<Vec<u8>>,
     /// `vendor_data.json`.
     pub vendor_data: Value,
+    /// Files that `meta_data.json` names, as they are: the first is `content/0000`.
+    pub contents: Vec<Vec<u8>>,
 }
 
 impl Conductor {
@@ -42,7 +44,13 @@ impl Conductor {
             STANDARD.decode(&compact).unwrap_or_else(|_| text.expose().as_bytes().to_vec())
         });
         let meta_data = meta_data(server, &secrets, &seed());
-        Ok(ServerMetadata { meta_data, network_data, user_data, vendor_data: json!({}) })
+        // The API lets in base64 only.
+        let contents = secrets
+            .files
+            .iter()
+            .map(|(_, text)| STANDARD.decode(text.expose()).unwrap_or_default())
+            .collect();
+        Ok(ServerMetadata { meta_data, network_data, user_data, vendor_data: json!({}), contents })
     }
 
     /// The config drive of a server as it is stored with a node.
@@ -53,6 +61,7 @@ impl Conductor {
             user_data: told.user_data,
             network_data: Some(told.network_data),
             vendor_data: Some(told.vendor_data),
+            contents: told.contents,
         };
         let iso = drive
             .to_iso()
@@ -110,6 +119,12 @@ fn meta_data(server: &Server, secrets: &ServerSecrets, seed: &str) -> Value {
         data["public_keys"] = json!({&key.name: key.public_key});
         data["keys"] = json!([{"name": key.name, "type": key.kind, "data": key.public_key}]);
     }
+    if !secrets.files.is_empty() {
+        let named = secrets.files.iter().enumerate();
+        data["files"] = named
+            .map(|(number, (path, _))| json!({"path": path, "content_path": format!("/content/{number:04}")}))
+            .collect();
+    }
     if let Some(password) = &secrets.admin_password {
         data["admin_pass"] = password.expose().into();
     }
@@ -143,12 +158,17 @@ mod tests {
             kind: "ssh".into(),
         });
         server.metadata.insert("role".into(), "db".into());
-        let secrets = ServerSecrets { admin_password: Some(Secret::new("pw")), ..ServerSecrets::default() };
+        let secrets = ServerSecrets {
+            admin_password: Some(Secret::new("pw")),
+            files: vec![("/etc/motd".into(), Secret::new("aGk="))],
+            ..ServerSecrets::default()
+        };
         let full = meta_data(&server, &secrets, "");
         assert_eq!(full["public_keys"]["mine"], "ssh-ed25519 AAAA me");
         assert_eq!(full["keys"][0]["type"], "ssh");
         assert_eq!(full["meta"]["role"], "db");
         assert_eq!(full["admin_pass"], "pw");
+        assert_eq!(full["files"], json!([{"path": "/etc/motd", "content_path": "/content/0000"}]));
         assert_eq!(full["availability_zone"], "nova");
     }
 

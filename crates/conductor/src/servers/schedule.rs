@@ -16,6 +16,7 @@ use model::compute::scheduler::{Request, Tally};
 use model::compute::{ActionEvent, Server, TaskState};
 use pool::Pool;
 pub use pool::uses_ports;
+use std::collections::HashMap;
 use store::{DueServer, ServerEdit, StoreError};
 use take::Taken;
 use tokio::task::JoinSet;
@@ -47,6 +48,7 @@ pub async fn round(conductor: &Conductor, due: Vec<DueServer>) {
 
 async fn seek(conductor: &Conductor, mut seekers: Vec<Seeker>) -> Result<(), StoreError> {
     let mut pool = Pool::read(conductor, seekers.iter().map(|seeker| &seeker.server)).await?;
+    let mut refusals = Refusals::new();
     while !seekers.is_empty() {
         let mut takes = JoinSet::new();
         let mut left = Vec::new();
@@ -68,7 +70,7 @@ async fn seek(conductor: &Conductor, mut seekers: Vec<Seeker>) -> Result<(), Sto
             seekers.append(&mut left);
         }
         for seeker in left {
-            give_up(conductor, &mut pool, seeker).await?;
+            give_up(conductor, &mut pool, &mut refusals, seeker).await?;
         }
         while let Some(done) = takes.join_next().await {
             let Ok((seeker, index, taken)) = done else { continue };
@@ -93,7 +95,12 @@ async fn seek(conductor: &Conductor, mut seekers: Vec<Seeker>) -> Result<(), Sto
 }
 
 /// No node fits: the server waits where one only is held for the moment, and else is told why not.
-async fn give_up(conductor: &Conductor, pool: &mut Pool, seeker: Seeker) -> Result<(), StoreError> {
+async fn give_up(
+    conductor: &Conductor,
+    pool: &mut Pool,
+    refusals: &mut Refusals,
+    seeker: Seeker,
+) -> Result<(), StoreError> {
     let store = conductor.store();
     let request = Request::new(&seeker.server, conductor.hostname());
     let now = Timestamp::now();
@@ -106,8 +113,16 @@ async fn give_up(conductor: &Conductor, pool: &mut Pool, seeker: Seeker) -> Resu
             return store.rest_server(seeker.server.uuid, seeker.nudges, soon()).await;
         }
     }
-    let tally = pool.tally(conductor, &seeker.server, &request).await?;
-    let (message, details) = refusal(&seeker.server, &request, &tally);
+    let alike = alike(&seeker.server);
+    let (message, details) = match refusals.get(&alike) {
+        Some(told) => told.clone(),
+        None => {
+            let tally = pool.tally(conductor, &seeker.server, &request).await?;
+            let told = refusal(&seeker.server, &request, &tally);
+            refusals.insert(alike, told.clone());
+            told
+        }
+    };
     tracing::warn!(server = %seeker.server.uuid, %message, "no node");
     note(conductor, &seeker.server, |edit| {
         edit.note(ActionEvent::failed("schedule", conductor.hostname(), message.clone(), now));
@@ -115,6 +130,18 @@ async fn give_up(conductor: &Conductor, pool: &mut Pool, seeker: Seeker) -> Resu
     })
     .await?;
     store.rest_server(seeker.server.uuid, seeker.nudges, None).await
+}
+
+/// What was told to servers that ask for the same: ten thousand nodes are not looked at again for each of a thousand.
+type Refusals = HashMap<String, (String, String)>;
+
+/// All that decides about a node.
+fn alike(server: &Server) -> String {
+    let asks = (&server.flavor, &server.image, &server.wanted_node, &server.wanted_host);
+    let more = (&server.availability_zone, &server.project_id, &server.work.tried, &server.work.last_failure);
+    let ports = Request::new(server, "").ports();
+    // A server of which this can't be written is like no other.
+    serde_json::to_string(&(asks, more, ports)).unwrap_or_else(|_| server.uuid.to_string())
 }
 
 /// Nova's sentence, what became of earlier tries, and what became of each node.

@@ -108,11 +108,21 @@ pub struct Request<'a> {
 }
 
 /// Least sizes of the node; 0: any.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sizes {
-    cpus: u64,
-    memory_mb: u64,
-    local_gb: u64,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Sizes {
+    /// Processors.
+    pub cpus: u64,
+    /// Memory in MiB.
+    pub memory_mb: u64,
+    /// Disk in GiB.
+    pub local_gb: u64,
+}
+
+impl Sizes {
+    /// What a processor counts in the sum by which nodes are compared, where a MiB of memory counts 1, as flavors usually go.
+    pub const OF_CPU: u64 = 2048;
+    /// What a GiB of disk counts.
+    pub const OF_GB: u64 = 40;
 }
 
 impl<'a> Request<'a> {
@@ -167,6 +177,11 @@ impl<'a> Request<'a> {
     /// Capabilities that the flavor names; they go into `instance_info`.
     pub fn capabilities(&self) -> &[(String, String)] {
         &self.capabilities
+    }
+
+    /// Least sizes of the node.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// How many of a node's ports it needs.
@@ -277,17 +292,16 @@ impl<'a> Request<'a> {
         if self.sizes == Sizes::default() {
             return 0;
         }
-        // A processor counts as much as 2 GiB of memory or 50 GiB of disk, as flavors usually go.
         let over = |what, wanted: u64| size(node, what).unwrap_or(0).saturating_sub(wanted);
         over("cpus", self.sizes.cpus)
-            .saturating_mul(2048)
+            .saturating_mul(Sizes::OF_CPU)
             .saturating_add(over("memory_mb", self.sizes.memory_mb))
-            .saturating_add(over("local_gb", self.sizes.local_gb).saturating_mul(40))
+            .saturating_add(over("local_gb", self.sizes.local_gb).saturating_mul(Sizes::OF_GB))
     }
 }
 
-/// A size among the node's properties, which come as numbers or as text.
-fn size(node: &Node, what: &str) -> Option<u64> {
+/// A size among a node's properties (`cpus`, `memory_mb`, `local_gb`), which come as numbers or as text.
+pub fn size(node: &Node, what: &str) -> Option<u64> {
     match node.properties.get(what)? {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),

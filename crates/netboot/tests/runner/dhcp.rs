@@ -46,7 +46,7 @@ pub fn exchange(socket: &UdpSocket, request: &Request, limit: Duration) -> Optio
 }
 
 /// Runs busybox's client once, with firmware's options, and returns what its script was told.
-fn udhcpc(client: &Place, dir: &Path, arguments: &str) -> String {
+pub fn udhcpc(client: &Place, dir: &Path, arguments: &str) -> String {
     let script = dir.join("script");
     let told = dir.join("told");
     std::fs::write(&script, format!("#!/bin/sh\nenv > {}.$1\n", told.display())).unwrap();

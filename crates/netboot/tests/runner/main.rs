@@ -8,8 +8,10 @@
 mod dhcp;
 mod firmware;
 mod http;
+mod leases;
 mod metadata;
 mod place;
+mod proxy;
 mod solicit;
 mod source;
 mod storm;

@@ -122,6 +122,18 @@ impl Running {
         source: Arc<dyn BootSource>,
         leases: Arc<dyn LeaseStore>,
     ) -> Self {
+        Self::start_as(place, interface, programs, source, leases, move |config| config.networks = networks)
+    }
+
+    /// The same with another configuration.
+    pub fn start_as(
+        place: &Place,
+        interface: &'static str,
+        programs: &Path,
+        source: Arc<dyn BootSource>,
+        leases: Arc<dyn LeaseStore>,
+        change: impl FnOnce(&mut Config) + Send + 'static,
+    ) -> Self {
         let names = ProgramNames { directory: programs.into(), ..ProgramNames::default() };
         let programs = Programs::load(names).unwrap();
         let stop = CancellationToken::new();
@@ -131,7 +143,7 @@ impl Running {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let mut config = Config::new(Segment::named([interface]).unwrap(), 6385, programs);
-                config.networks = networks;
+                change(&mut config);
                 let netboot = Netboot::bind(config, source, leases).await.unwrap();
                 let listener = tokio::net::TcpListener::bind("0.0.0.0:6385").await.unwrap();
                 let app = netboot.router().into_make_service_with_connect_info::<SocketAddr>();

@@ -40,6 +40,11 @@ impl Known {
         self.machines.lock().unwrap().insert(mac, machine);
     }
 
+    /// It gets its address so from now on.
+    pub fn set_lease(&self, mac: Mac, lease: Lease) {
+        self.machines.lock().unwrap().get_mut(&mac).unwrap().lease = lease;
+    }
+
     pub fn lookups(&self) -> u64 {
         *self.lookups.lock().unwrap()
     }

@@ -1,9 +1,10 @@
 //! What the scheduler reads of nodes.
 
-use crate::{NodeQuery, NodeRow, Result, Store};
-use model::compute::scheduler::Glimpse;
-use sqlx::Row;
+use crate::node::decode_row;
+use crate::{Column, NodeRow, Result, Store};
+use model::compute::scheduler::{Glimpse, Sizes};
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -23,26 +24,41 @@ impl Store {
         Ok(glimpses)
     }
 
-    /// Nodes that are available and without an instance, those of some resource classes or all, oldest first, at most `limit` of each
-    /// class; those that somebody holds are among them.
-    pub async fn free_nodes(&self, resource_classes: Option<&[String]>, limit: i64) -> Result<Vec<NodeRow>> {
-        let mut nodes = Vec::new();
-        let classes: Vec<Option<&String>> =
-            resource_classes.map_or_else(|| vec![None], |classes| classes.iter().map(Some).collect());
-        for class in classes {
-            let mut equal = vec![("provision_state", "available".to_owned())];
-            equal.extend(class.map(|class| ("resource_class", class.clone())));
-            let query = NodeQuery {
-                equal,
-                associated: Some(false),
-                maintenance: Some(false),
-                retired: Some(false),
-                limit,
-                ..NodeQuery::default()
-            };
-            nodes.extend(self.nodes(&query).await?);
+    /// Nodes that are available and without an instance, of a resource class or of any, and not known to be too small: the smallest
+    /// first where sizes are asked for, at most `limit`. Those that somebody holds are among them.
+    pub async fn free_nodes(&self, class: Option<&str>, sizes: Sizes, limit: usize) -> Result<Vec<NodeRow>> {
+        let mut sql =
+            "SELECT doc, lease_holder, lease_until_us FROM nodes WHERE provision_state = 'available' \
+                       AND instance_uuid IS NULL AND maintenance = 0 AND retired = 0 AND parent_node IS NULL"
+                .to_owned();
+        let mut values = Vec::new();
+        let Sizes { cpus, memory_mb, local_gb } = sizes;
+        for (column, least) in [("cpus", cpus), ("memory_mb", memory_mb), ("local_gb", local_gb)] {
+            if least > 0 {
+                values.push(Column::Number(Some(i64::try_from(least).unwrap_or(i64::MAX))));
+                sql.push_str(&format!(" AND ({column} IS NULL OR {column} >= ${})", values.len()));
+            }
         }
-        Ok(nodes)
+        if let Some(class) = class {
+            values.push(Column::text(Some(class)));
+            sql.push_str(&format!(" AND resource_class = ${}", values.len()));
+        }
+        let order = if sizes == Sizes::default() {
+            "id".to_owned()
+        } else {
+            format!(
+                "COALESCE(cpus, 0) * {} + COALESCE(memory_mb, 0) + COALESCE(local_gb, 0) * {}, id",
+                Sizes::OF_CPU,
+                Sizes::OF_GB
+            )
+        };
+        values.push(Column::Number(Some(i64::try_from(limit).unwrap_or(i64::MAX))));
+        sql.push_str(&format!(" ORDER BY {order} LIMIT ${}", values.len()));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in values {
+            query = value.bind(query);
+        }
+        query.fetch_all(self.read()).await?.iter().map(decode_row).collect()
     }
 
     /// Every resource class that a node has.

@@ -184,6 +184,7 @@ async fn a_bound_port_has_the_machines_mac_address_and_is_released_as_it_was() {
     store.create_subnet(subnet(&network, "10.0.0.0/24", "10.0.0.10", "10.0.0.19")).await.unwrap();
     let now = Timestamp::now();
     let users = create(&store, port(&network), None).await.unwrap();
+    let users_id = users.id;
     assert_eq!(users.fixed_ips.len(), 2);
     assert!(users.mac_address.starts_with("fa:16:3e:"));
 
@@ -220,6 +221,15 @@ async fn a_bound_port_has_the_machines_mac_address_and_is_released_as_it_was() {
         ..users
     };
     assert_eq!(*left, before);
+
+    // Whose own MAC address was taken meanwhile gets another.
+    store.bind_network_port(users_id, &binding("s3", "52:54:00:12:34:60"), now).await.unwrap();
+    let mut thief = port(&network);
+    thief.mac_address.clone_from(&before.mac_address);
+    create(&store, thief, None).await.unwrap();
+    store.release_network_port(users_id, "s3", now).await.unwrap();
+    let released: NetworkPort = store.get(&users_id.to_string()).await.unwrap();
+    assert!(released.mac_address.starts_with("fa:16:3e:") && released.mac_address != before.mac_address);
 }
 
 #[tokio::test]

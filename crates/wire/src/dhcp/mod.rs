@@ -16,6 +16,8 @@ pub use request::{Arch, Ipxe, Kind, Request, VendorClass};
 
 /// The UDP port that DHCP servers and relays listen on.
 pub const SERVER_PORT: u16 = 67;
+/// The UDP port at which firmware asks a ProxyDHCP server for what to boot, once it has its address (PXE 2.1 §2.2.1).
+pub const PROXY_PORT: u16 = 4011;
 /// The UDP port that DHCP clients listen on.
 pub const CLIENT_PORT: u16 = 68;
 /// The largest datagram that [`Request::parse`] looks at, in octets; no Ethernet client sends more in one frame.
@@ -53,6 +55,7 @@ pub enum DhcpError {
 mod code {
     pub const HOST_NAME: u8 = 12;
     pub const INTERFACE_MTU: u8 = 26;
+    pub const VENDOR_OPTIONS: u8 = 43;
     pub const REQUESTED_ADDRESS: u8 = 50;
     pub const LEASE_TIME: u8 = 51;
     pub const MESSAGE_TYPE: u8 = 53;

@@ -46,6 +46,9 @@ pub struct Route {
     pub router: Ipv4Addr,
 }
 
+/// PXE_DISCOVERY_CONTROL with bit 3 alone: load the file that the offer names, and look for no boot server (PXE 2.1 table 2-1).
+const BOOT_THIS: &[u8] = &[6, 1, 8, 255];
+
 /// A server's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -73,6 +76,8 @@ pub struct Reply {
     pub domain: Option<String>,
     /// What to load; `None` when the machine has nothing to load from the network.
     pub boot: Option<BootFile>,
+    /// Another server gives the address, and this one says only what to load (ProxyDHCP, PXE 2.1 §2.2.3).
+    pub is_proxy: bool,
     /// Tells iPXE not to wait for a ProxyDHCP server (option 175, within it 176).
     pub no_proxy_dhcp: bool,
     /// Option 56: why, in a NAK; at most 255 octets.
@@ -98,6 +103,7 @@ impl Reply {
             hostname: None,
             domain: None,
             boot: None,
+            is_proxy: false,
             no_proxy_dhcp: false,
             message: None,
             others: Vec::new(),
@@ -139,6 +145,14 @@ impl Reply {
         // First, so that they can't take the place of what the protocol and the boot need.
         for (code, value) in &self.others {
             message.opts_mut().insert(raw(*code, value.clone()));
+        }
+        if self.is_proxy {
+            let options = message.opts_mut();
+            options.insert(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
+            options.insert(raw(code::VENDOR_OPTIONS, BOOT_THIS.to_vec()));
+            if let Some(machine) = request.machine {
+                options.insert(raw(code::MACHINE_IDENTIFIER, [&[0][..], &machine].concat()));
+            }
         }
         if let Some(boot) = &self.boot {
             put_boot(&mut message, boot)?;
@@ -246,7 +260,11 @@ impl Reply {
                 code::HOST_NAME => reply.hostname = text(),
                 15 => reply.domain = text(),
                 56 => reply.message = text(),
-                code::CLASS_IDENTIFIER => is_http_boot = data.starts_with(b"HTTPClient"),
+                code::CLASS_IDENTIFIER => {
+                    is_http_boot = data.starts_with(b"HTTPClient");
+                    reply.is_proxy |= data.starts_with(b"PXEClient");
+                }
+                code::VENDOR_OPTIONS => reply.is_proxy |= data == BOOT_THIS,
                 67 => url = text(),
                 code::IPXE => {
                     reply.no_proxy_dhcp = DhcpOptionIterator::new(data)
@@ -425,6 +443,21 @@ mod tests {
         assert!(matches!(reply.encode(&discover()), Err(DhcpError::TooLong { field: "the routes", .. })));
         assert_eq!(parse_routes(&[33, 1, 2]), []);
         assert_eq!(parse_routes(&[24, 10, 0, 0, 1, 2]), []);
+    }
+
+    #[test]
+    fn a_proxy_gives_no_address_and_says_whom_it_speaks_to() {
+        let mut reply = Reply::new(ReplyKind::Offer, SERVER);
+        reply.is_proxy = true;
+        reply.boot = Some(BootFile::Tftp { server: SERVER, name: "undionly.kpxe".into() });
+        let mut request = discover();
+        request.machine = Some([7; 16]);
+        let bytes = reply.encode(&request).unwrap();
+        assert_eq!(&bytes[16..20], &[0, 0, 0, 0]);
+        assert!(bytes.windows(11).any(|w| w == b"\x3c\x09PXEClient"));
+        assert!(bytes.windows(6).any(|w| w == [43, 4, 6, 1, 8, 255]));
+        assert!(bytes.windows(19).any(|w| w[..3] == [97, 17, 0] && w[3..] == [7; 16]));
+        assert_eq!(Reply::parse(&bytes).unwrap().2, reply);
     }
 
     #[test]

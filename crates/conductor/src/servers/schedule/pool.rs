@@ -3,10 +3,10 @@
 use crate::Conductor;
 use crate::hardware;
 use model::compute::Server;
-use model::compute::scheduler::{Glimpse, Objection, Request, Tally, custom_class};
+use model::compute::scheduler::{Glimpse, Objection, Request, Sizes, Tally, custom_class};
 use model::node::{InterfaceKind, Node};
-use std::collections::{BTreeSet, HashMap};
-use store::StoreError;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use store::{NodeRow, StoreError};
 use uuid::Uuid;
 
 /// Free nodes that are read beyond the number of servers, in case that some don't fit.
@@ -25,6 +25,7 @@ struct Candidate {
 
 pub struct Pool {
     candidates: Vec<Candidate>,
+    known: HashSet<Uuid>,
     /// Not every free node is among them.
     is_partial: bool,
     /// How many ports nodes have.
@@ -40,8 +41,13 @@ impl Pool {
         servers: impl Iterator<Item = &'a Server>,
     ) -> Result<Self, StoreError> {
         let servers: Vec<_> = servers.collect();
-        let mut pool =
-            Self { candidates: Vec::new(), is_partial: true, ports: HashMap::new(), glimpses: None };
+        let mut pool = Self {
+            candidates: Vec::new(),
+            known: HashSet::new(),
+            is_partial: true,
+            ports: HashMap::new(),
+            glimpses: None,
+        };
         let limit = servers.len() + SPARE;
         let all = pool.fill(conductor, &servers, limit).await?;
         pool.is_partial = !all;
@@ -74,34 +80,46 @@ impl Pool {
         limit: usize,
     ) -> Result<bool, StoreError> {
         let store = conductor.store();
-        let mut wanted = BTreeSet::new();
-        let mut any = false;
+        let mut of_class: Option<Vec<String>> = None;
+        let mut asked: HashSet<(Option<String>, Sizes)> = HashSet::new();
+        let mut is_all = true;
         for server in servers {
             let request = Request::new(server, "");
-            // Where sizes decide, the smallest is to be found among all.
-            any |= request.classes().is_empty();
-            wanted.extend(request.classes().iter().cloned());
+            if let Some(pin) = request.pin() {
+                match store.node(pin).await {
+                    Ok(row) => self.add(row),
+                    Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            let classes = if request.classes().is_empty() {
+                vec![None]
+            } else {
+                if of_class.is_none() {
+                    of_class = Some(store.resource_classes().await?);
+                }
+                let is_wanted = |class: &&String| request.classes().contains(&custom_class(class));
+                of_class.iter().flatten().filter(is_wanted).cloned().map(Some).collect()
+            };
+            for class in classes {
+                if !asked.insert((class.clone(), request.sizes())) {
+                    continue;
+                }
+                let rows = store.free_nodes(class.as_deref(), request.sizes(), limit).await?;
+                is_all &= rows.len() < limit;
+                rows.into_iter().for_each(|row| self.add(row));
+            }
         }
-        let is_pinned = servers.iter().any(|server| server.wanted_node.is_some());
-        let limit = if any || is_pinned { usize::MAX } else { limit };
-        let classes: Option<Vec<String>> = if any {
-            None
-        } else {
-            let all = store.resource_classes().await?;
-            Some(all.into_iter().filter(|class| wanted.contains(&custom_class(class))).collect())
-        };
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = store.free_nodes(classes.as_deref(), most).await?;
-        let is_all = limit == usize::MAX || rows.len() < limit;
-        let known: BTreeSet<Uuid> = self.candidates.iter().map(|candidate| candidate.node.uuid).collect();
-        let new = rows.into_iter().filter(|row| !known.contains(&row.node.uuid));
-        self.candidates.extend(new.map(|row| Candidate {
-            node: row.node,
-            held: row.reservation.is_some(),
-            out: false,
-            refused: Vec::new(),
-        }));
         Ok(is_all)
+    }
+
+    fn add(&mut self, row: NodeRow) {
+        if !self.known.insert(row.node.uuid) {
+            return;
+        }
+        let held = row.reservation.is_some();
+        self.candidates.push(Candidate { node: row.node, held, out: false, refused: Vec::new() });
     }
 
     /// The node that fits a server best, which nobody else of the round gets: its place in the pool, and its UUID.

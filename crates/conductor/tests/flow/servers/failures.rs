@@ -45,7 +45,7 @@ async fn every_node_that_is_turned_away_is_explained() {
         "1 in state manageable, not available (rack1-u2)",
         "1 of resource class silver, where CUSTOM_GOLD is wanted (rack1-u3)",
         "1 with an instance (rack1-u4)",
-        "1 with 0 free ports, where 1 are wanted (rack1-u5)",
+        "1 with 0 of the 1 free ports that are wanted (rack1-u5)",
         "1 that can't be deployed: Cannot validate PXE bootloader.",
         "openstack baremetal node maintenance unset rack1-u1",
         "openstack baremetal node provide rack1-u2",

@@ -115,7 +115,7 @@ pub enum Objection {
         wanted: String,
     },
     /// It has not enough free ports for the networks.
-    #[error("with {has} free ports, where {wanted} are wanted")]
+    #[error("with {has} of the {wanted} free ports that are wanted")]
     FewPorts {
         /// So many.
         has: usize,
