@@ -32,7 +32,7 @@ lint:
 unit: packages
 	scripts/run-tests
 
-# The same requests to the real Ironic, which is installed under target/parity, and to Billet.
+# The same requests to the real Ironic, which is installed under target/venvs, and to Billet.
 parity: build
 	python3 -m tests.parity --billet $(BILLET)
 
@@ -50,11 +50,11 @@ agent: build
 
 # Requests made from the OpenAPI document, and hostile ones.
 fuzz: build
-	tests/fuzz/run
+	python3 -m tests.fuzz
 
-# Tokens, projects and roles with the real Keystone, which is installed under target/keystone.
+# Tokens, projects and roles with the real Keystone, which is installed under target/venvs.
 keystone: build
-	python3 tests/keystone/run.py
+	python3 -m tests.keystone
 
 story: build
 	scripts/run-stories

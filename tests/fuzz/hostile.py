@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from server import NEWEST
+from .server import NEWEST
 
 # A refusal comes at once; a server that needs so long hangs.
 SOON = 10

@@ -1,67 +1,35 @@
 """One `billet serve` on a state directory of its own, and the objects that requests are aimed at."""
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 import urllib.request
+
+from ..support.site import Site, wait_until
 
 NEWEST = "1.115"
 
+CONFIGURATION = """
+[api]
+enabled_hardware_types = ["fake-hardware"]
+[netboot]
+enabled = false
+"""
 
-class Server:
+
+class Server(Site):
     """Runs while the `with` block does; nothing is left behind."""
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self):
+        super().__init__(CONFIGURATION)
 
-    def __enter__(self):
-        self.directory = tempfile.mkdtemp(prefix="billet-fuzz-")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = os.path.join(self.directory, "billet.toml")
-        with open(config, "w") as file:
-            file.write('[api]\nenabled_hardware_types = ["fake-hardware"]\n[netboot]\nenabled = false\n')
-        self.log_path = os.path.join(self.directory, "log")
-        self.log = open(self.log_path, "wb")
-        arguments = ["serve", "--auth", "none", "--config", config, "--state-dir", os.path.join(self.directory, "state"), "--listen", f"127.0.0.1:{self.port}"]
-        self.process = subprocess.Popen([self.program, *arguments], stderr=self.log, stdin=subprocess.DEVNULL)
+    def start(self):
+        super().start()
         try:
-            self.wait_until_ready()
             self.seed()
         except BaseException:
-            self.__exit__()
+            self.stop()
             raise
-        return self
 
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        shutil.rmtree(self.directory)
-
-    def wait_until_ready(self):
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise SystemExit(f"billet ended at once:\n{self.errors(everything=True)}")
-            try:
-                urllib.request.urlopen(f"{self.url}/healthcheck", timeout=5).read()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise SystemExit("billet did not become ready in 30 seconds")
-
-    def call(self, method, path, body=None):
+    def ask(self, method, path, body=None):
         """A well-formed request at the newest microversion; its answer's JSON."""
         request = urllib.request.Request(self.url + path, method=method)
         request.add_header("X-OpenStack-Ironic-API-Version", NEWEST)
@@ -74,20 +42,20 @@ class Server:
 
     def seed(self):
         """Objects for requests to find, in several states; see `hooks.py`."""
-        nodes = [self.call("POST", "/v1/nodes", {"driver": "fake-hardware", "name": f"n{number}", "resource_class": "metal"}) for number in range(12)]
+        nodes = [self.ask("POST", "/v1/nodes", {"driver": "fake-hardware", "name": f"n{number}", "resource_class": "metal"}) for number in range(12)]
         uuids = [node["uuid"] for node in nodes]
         addresses = [f"52:54:00:00:00:{number:02x}" for number in range(12)]
         ports = [
-            self.call("POST", "/v1/ports", {"node_uuid": uuid, "address": address})["uuid"] for uuid, address in zip(uuids, addresses)
+            self.ask("POST", "/v1/ports", {"node_uuid": uuid, "address": address})["uuid"] for uuid, address in zip(uuids, addresses)
         ]
         for state, verb, some in (("manageable", "manage", uuids[2:8]), ("available", "provide", uuids[4:8])):
             for uuid in some:
-                self.call("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": verb})
+                self.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": verb})
             for uuid in some:
                 self.wait_for(uuid, state)
-        self.call("PUT", f"/v1/nodes/{uuids[8]}/maintenance", {"reason": "fuzz"})
+        self.ask("PUT", f"/v1/nodes/{uuids[8]}/maintenance", {"reason": "fuzz"})
         def create(path, **body):
-            return [self.call("POST", path, {key: value(number) for key, value in body.items()})["uuid"] for number in range(4)]
+            return [self.ask("POST", path, {key: value(number) for key, value in body.items()})["uuid"] for number in range(4)]
 
         groups = create("/v1/portgroups", node_uuid=lambda n: uuids[n], name=lambda n: f"g{n}")
         chassis = create("/v1/chassis", description=lambda n: f"rack {n}")
@@ -104,7 +72,7 @@ class Server:
             description=lambda n: f"rule {n}",
         )
         allocations = create("/v1/allocations", resource_class=lambda n: "metal" if n < 2 else "none", name=lambda n: f"a{n}")
-        conductor = self.call("GET", "/v1/conductors")["conductors"][0]["hostname"]
+        conductor = self.ask("GET", "/v1/conductors")["conductors"][0]["hostname"]
         traits = ["CUSTOM_A", "HW_CPU_X86_VMX"]
         names = [node["name"] for node in nodes]
         self.seeds = {
@@ -137,23 +105,18 @@ class Server:
         }
 
     def wait_for(self, node, state):
-        end = time.monotonic() + 30
-        while (found := self.call("GET", f"/v1/nodes/{node}/states"))["provision_state"] != state:
-            if time.monotonic() > end:
-                raise SystemExit(f"{node} did not become {state} in 30 seconds: {found}")
-            time.sleep(0.05)
+        def is_there():
+            return self.ask("GET", f"/v1/nodes/{node}/states")["provision_state"] == state
+
+        wait_until(is_there, f"{node}: {state}")
 
     def listings(self):
         """All that is stored, as lists show it."""
         paths = ("nodes/detail", "ports/detail", "portgroups/detail", "chassis/detail", "volume/connectors", "volume/targets")
         paths += ("allocations", "deploy_templates?detail=true", "runbooks?detail=true", "inspection_rules?detail=true")
-        return {path: self.call("GET", f"/v1/{path}") for path in paths}
+        return {path: self.ask("GET", f"/v1/{path}") for path in paths}
 
-    def is_alive(self):
-        return self.process.poll() is None
-
-    def errors(self, everything=False):
+    def errors(self):
         """The log's errors."""
-        self.log.flush()
-        with open(self.log_path, errors="replace") as file:
-            return "".join(line for line in file if everything or '"level":"ERROR"' in line or "panicked" in line)
+        lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+        return "".join(line for line in lines if '"level":"ERROR"' in line or "panicked" in line)

@@ -43,6 +43,18 @@ def wait_until(predicate, what: str, seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+def end(process: "subprocess.Popen[bytes] | None", patience: float = 20.0) -> None:
+    """Ends a process that the suite started: by SIGTERM, and by SIGKILL if that is not enough."""
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Site:
     """A running server. Use it as a context manager."""
 
@@ -76,6 +88,10 @@ class Site:
         assert self._process is not None
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether the server runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         state = self.directory / "state"
@@ -99,15 +115,8 @@ class Site:
         return False
 
     def stop(self) -> None:
-        """Stops the server: by SIGTERM, and by SIGKILL if that is not enough."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Stops the server."""
+        end(self._process)
         self._process = None
 
     def call(self, method: str, path: str, body: object = None, version: str = "latest") -> tuple[int, object]:

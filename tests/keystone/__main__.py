@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Billet with the real Keystone: system and project scope, roles, other projects, tokens that are made up, revoked or expired, and a
 Keystone that is gone. Everything runs on loopback, over TLS, and is ended with this script.
 
-Keystone is installed from PyPI into a virtual environment, once; KEYSTONE_VENV says where (default: target/keystone), BILLET which
-binary is tested (default: target/release/billet).
+Run as ``python3 -m tests.keystone``. Keystone is installed from PyPI into a virtual environment, once; BILLET says which binary is
+tested (default: target/release/billet).
 """
 
 import contextlib
@@ -11,31 +10,24 @@ import http.client
 import json
 import os
 import pathlib
-import signal
-import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
+
+from ..support.site import Site, end, free_port
+from ..support.tally import Tally
+from ..support.venv import ensure
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-VENV = pathlib.Path(os.environ.get("KEYSTONE_VENV", ROOT / "target/keystone")).absolute()
-BILLET = pathlib.Path(os.environ.get("BILLET", ROOT / "target/release/billet")).absolute()
 KEYSTONE = "keystone==30.0.0"
 LIMIT = 60
 PASSWORD = "s3cr3t-of-the-test"
 
 
-class Failed(Exception):
-    """What a test expected did not come."""
-
-
 def expect(condition, what):
     if not condition:
-        raise Failed(what)
+        raise AssertionError(what)
 
 
 def until(what, check, limit=LIMIT):
@@ -49,39 +41,11 @@ def until(what, check, limit=LIMIT):
         time.sleep(0.05)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def install():
-    """Makes the virtual environment, if it is not there or has another Keystone."""
-    stamp = VENV / "installed"
-    if stamp.exists() and stamp.read_text() == KEYSTONE:
-        return
-    print(f"installing {KEYSTONE} into {VENV}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, KEYSTONE], check=True)
-    stamp.write_text(KEYSTONE)
-
-
-def end(process):
-    """Ends a process that this script started, whatever it does."""
-    if process and process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 class Keystone:
     """The real one, with SQLite and Fernet tokens, in a directory of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, venv, directory):
+        self.venv = venv
         self.directory = directory
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
@@ -90,7 +54,7 @@ class Keystone:
         for name in ("fernet", "credential"):
             (directory / name).mkdir(mode=0o700)
         self.configure(expiration=3600)
-        subprocess.run([VENV / "bin/python", HERE / "certificates.py", directory], check=True)
+        subprocess.run([self.venv / "bin/python", HERE / "certificates.py", directory], check=True)
         self.authority = directory / "authority.pem"
         self.manage("db_sync")
         self.manage("fernet_setup", "--keystone-user", user(), "--keystone-group", group())
@@ -118,13 +82,13 @@ allow_expired_window = 600
         )
 
     def manage(self, *arguments):
-        command = [VENV / "bin/keystone-manage", "--config-file", self.config, *arguments]
+        command = [self.venv / "bin/keystone-manage", "--config-file", self.config, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.directory)
         expect(done.returncode == 0, f"keystone-manage {arguments[0]}: {done.stderr[-2000:]}")
 
     def start(self):
         files = [self.config, self.directory / "certificate.pem", self.directory / "key.pem"]
-        command = [VENV / "bin/python", HERE / "serve_keystone.py", *files, str(self.port)]
+        command = [self.venv / "bin/python", HERE / "serve_keystone.py", *files, str(self.port)]
         log = open(self.directory / "server.log", "a")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self.directory
@@ -195,17 +159,10 @@ allow_expired_window = 600
 class Billet:
     """`billet serve` with that Keystone in front."""
 
-    def __init__(self, directory, keystone, password=PASSWORD, authority=True):
-        self.port = free_port()
-        directory.mkdir()
-        self.log = directory / "log"
-        config = directory / "billet.toml"
+    def __init__(self, keystone, password=PASSWORD, authority=True):
         authority = f'ca_file = "{keystone.authority}"' if authority else ""
-        config.write_text(
-            f"""state_dir = "{directory}/state"
+        configuration = f"""
 [api]
-listen = "127.0.0.1:{self.port}"
-auth = "keystone"
 enabled_hardware_types = ["ipmi", "fake-hardware"]
 service_project = "service"
 [keystone]
@@ -218,19 +175,17 @@ token_cache_seconds = 2
 [netboot]
 enabled = false
 """
-        )
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                [BILLET, "serve", "--config", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        until("billet is ready", lambda: self.process.poll() is not None or '"ready"' in self.said())
-        expect(self.process.poll() is None, f"billet ended: {self.said()}")
+        self.site = Site(configuration, auth="keystone")
+        self.site.start()
+
+    def stop(self):
+        self.site.__exit__(None, None, None)
 
     def said(self):
-        return self.log.read_text()
+        return self.site.log.read_text()
 
     def call(self, method, path, body=None, token=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+        connection = http.client.HTTPConnection("127.0.0.1", self.site.port, timeout=LIMIT)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers |= {"X-OpenStack-Ironic-API-Version": "1.115", "Content-Type": "application/json"}
         if token is not None:
@@ -419,23 +374,23 @@ def an_expired_token_is_refused_and_one_of_our_own_renewed(keystone, billet):
     expect(billet.status("GET", "/v1/nodes", token=token, X_Service_Token="made-up") == 401, "a made-up service")
 
 
-def a_wrong_password_is_told_at_the_start(keystone, billet, directory):
-    other = Billet(directory / "wrong", keystone, password="not-" + PASSWORD)
+def a_wrong_password_is_told_at_the_start(keystone, billet):
+    other = Billet(keystone, password="not-" + PASSWORD)
     try:
         said = until("it says so", lambda: "refuses the user" in other.said() and other.said())
         expect("username, password" in said and "[keystone]" in said and PASSWORD not in said, said)
         expect(other.status("GET", "/v1/nodes", token="x") == 503, "a token")
     finally:
-        end(other.process)
+        other.stop()
 
 
-def an_unknown_authority_is_not_trusted(keystone, billet, directory):
-    other = Billet(directory / "untrusting", keystone, authority=False)
+def an_unknown_authority_is_not_trusted(keystone, billet):
+    other = Billet(keystone, authority=False)
     try:
         until("it says so", lambda: "keystone.ca_file" in other.said())
         expect(other.status("GET", "/v1/nodes", token="x") == 503, "a token")
     finally:
-        end(other.process)
+        other.stop()
 
 
 def a_configuration_without_keystone_is_refused(keystone, billet, directory):
@@ -446,7 +401,7 @@ def a_configuration_without_keystone_is_refused(keystone, billet, directory):
     ):
         config = directory / "bad.toml"
         config.write_text(text + "[netboot]\nenabled = false\n")
-        command = [BILLET, "serve", "--config", config, "--listen", "127.0.0.1:0", "--state-dir", directory / "bad"]
+        command = [billet.site.binary, "serve", "--config", config, "--listen", "127.0.0.1:0", "--state-dir", directory / "bad"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
         expect(done.returncode != 0 and word in done.stderr, (word, done.stderr))
 
@@ -472,35 +427,24 @@ TESTS = [
 
 
 def main():
-    if not BILLET.exists():
-        sys.exit(f"{BILLET} is missing: make build, or set BILLET")
-    install()
-    passed = failed = 0
+    venv = ensure("keystone", [KEYSTONE])
+    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="billet-keystone-") as name, contextlib.ExitStack() as stack:
         directory = pathlib.Path(name)
         (directory / "keystone").mkdir()
-        keystone = Keystone(directory / "keystone")
+        keystone = Keystone(venv, directory / "keystone")
         stack.callback(keystone.stop)
         keystone.start()
         keystone.populate()
-        billet = Billet(directory / "billet", keystone)
-        stack.callback(end, billet.process)
+        billet = Billet(keystone)
+        stack.callback(billet.stop)
         for test in TESTS:
             arguments = [keystone, billet, directory][: test.__code__.co_argcount]
-            try:
+            with tally.case(test.__name__.replace("_", " ")):
                 test(*arguments)
-                passed += 1
-                print(f"ok      {test.__name__.replace('_', ' ')}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED  {test.__name__.replace('_', ' ')}: {error}", flush=True)
-                if not isinstance(error, Failed):
-                    traceback.print_exc()
-        if failed:
+        if tally.failed:
             print(f"--- the end of Billet's log\n{billet.said()[-4000:]}")
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+    tally.end()
 
 
-if __name__ == "__main__":
-    main()
+main()

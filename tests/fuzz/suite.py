@@ -1,4 +1,4 @@
-"""Fuzzes one server; see `run`."""
+"""Fuzzes one server."""
 
 import json
 import os
@@ -8,8 +8,9 @@ import urllib.request
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-import hostile
-from server import NEWEST, Server
+from ..support.tally import Tally
+from . import hostile
+from .server import NEWEST, Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The newest in full; one from the middle and the one that a client gets that asks for none with fewer requests.
@@ -46,7 +47,7 @@ def schemathesis(server, version, phases, examples):
     """One run; its output where it failed."""
     path = os.path.join(server.directory, f"openapi-{version}.json")
     with open(path, "w") as file:
-        json.dump(aimed(server.call("GET", "/openapi.json"), server.seeds["path"]), file)
+        json.dump(aimed(server.ask("GET", "/openapi.json"), server.seeds["path"]), file)
     command = [
         os.path.join(os.path.dirname(sys.executable), "st"), "run", path, "--url", server.url,
         "--checks", CHECKS, "--phases", phases, "--mode", "all",
@@ -66,19 +67,15 @@ def schemathesis(server, version, phases, examples):
     return ([] if outcome.returncode == 0 else lines), f"schemathesis at {version}: {counted}"
 
 
-def main(program, examples):
-    passed = failed = 0
+def main(examples):
+    tally = Tally()
 
     def report(errors, name):
-        nonlocal passed, failed
-        if errors:
-            failed += 1
-            print(f"FAILED {name}\n    " + "\n    ".join(errors), flush=True)
-        else:
-            passed += 1
+        with tally.case(name):
+            assert not errors, "\n    " + "\n    ".join(errors)
             print(f"ok     {name}", flush=True)
 
-    with Server(program) as server:
+    with Server() as server:
         slow = hostile.start_slow(server.port)
         report(*check_document(server))
         before = server.listings()
@@ -86,14 +83,9 @@ def main(program, examples):
             report(errors, name)
         report([] if server.listings() == before else ["the listings differ"], "hostile requests leave everything as it was")
         for version, phases, divisor in RUNS:
-            report(*schemathesis(server, version, phases, str(int(examples) // divisor)))
+            report(*schemathesis(server, version, phases, str(examples // divisor)))
         for name, errors in hostile.finish_slow(slow):
             report(errors, name)
         report([] if server.is_alive() else ["it ended"], "the server still runs")
         report(server.errors().splitlines(), "the server's log has no errors")
-    print(f"fuzz: {passed} passed, {failed} failed")
-    return failed == 0
-
-
-if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:]) else 1)
+    tally.end()

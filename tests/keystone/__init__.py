@@ -1,0 +1,1 @@
+"""Billet with the real Keystone (``python3 -m tests.keystone``)."""
