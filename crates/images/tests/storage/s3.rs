@@ -142,7 +142,7 @@ async fn objects_go_in_by_parts_and_come_out_by_ranges() {
     assert!(whole(&backend, &name, None).await == bytes);
     assert_eq!(whole(&backend, &name, Some(5..9)).await, &bytes[5..9]);
     assert_eq!(backend.size(&name).await.unwrap(), bytes.len() as u64);
-    assert_eq!(backend.list("images").await.unwrap(), [name.clone()]);
+    assert_eq!(backend.list("images").await.unwrap(), std::slice::from_ref(&name));
     assert_eq!(backend.path(&name), None);
     let about = backend.inspect(&name, Some(disk::Format::Raw)).await.unwrap().unwrap();
     assert_eq!(about.image_bytes, Some(bytes.len() as u64));
