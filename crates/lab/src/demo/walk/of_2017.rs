@@ -162,7 +162,7 @@ impl Walk<'_> {
         self.types(
             &step,
             &format!(
-                "ironic node-update {uuid} add properties/cpus=1 properties/memory_mb=512 properties/local_gb=8 \
+                "ironic node-update {uuid} add properties/cpus=1 properties/memory_mb=512 properties/local_gb=7 \
                  properties/cpu_arch=x86_64 properties/capabilities=boot_option:netboot,boot_mode:bios"
             ),
         )
@@ -205,7 +205,7 @@ impl Walk<'_> {
     async fn make_flavor_and_key(&mut self) -> Result<()> {
         let step = self.step("A flavor that the machine fits, by processors, memory and disk; and a key");
         let said = self
-            .types(&step, "openstack flavor create --ram 512 --vcpus 1 --disk 8 my-baremetal-flavor")
+            .types(&step, "openstack flavor create --ram 512 --vcpus 1 --disk 7 my-baremetal-flavor")
             .await?;
         is("the flavor's ram", field(&said, "ram")?, "512")?;
         self.types(
