@@ -69,8 +69,13 @@ async fn list(call: Call) -> Result<Reply, CloudError> {
     let seen = projects.iter().filter(|project| sees(project) && fits(&call.query, &project.tags));
     let documents: Result<Vec<_>, _> =
         seen.map(|project| shown(&call, "projects", &project.id, project)).collect();
+    let documents = documents?;
+    if reach.is_none() && documents.is_empty() {
+        // As Keystone: on this the client takes what it was given for an id, which it may be.
+        return Err(forbidden("identity:list_projects"));
+    }
     let fields = ["domain_id", "name", "parent_id", "enabled", "is_domain"];
-    many(&call, "projects", "projects", filtered(&call, &fields, documents?))
+    many(&call, "projects", "projects", filtered(&call, &fields, documents))
 }
 
 /// `GET /v3/projects/{project}`

@@ -219,12 +219,8 @@ impl Walk<'_> {
         self.terminal.profile(OPERATOR);
         let said =
             self.types_with(Clients::Today, &step.0, "openstack baremetal node list", CALL_LIMIT).await?;
-        is(
-            "the node's state",
-            table::cell(&said, uuid, "Provisioning State").unwrap_or_default(),
-            "available",
-        )?;
-        is("the node's instance", table::cell(&said, uuid, "Instance UUID").unwrap_or_default(), "None")?;
+        is("the node's state", table::cell(&said, uuid, "provision_state").unwrap_or_default(), "available")?;
+        is("the node's instance", table::cell(&said, uuid, "instance_uuid").unwrap_or_default(), "None")?;
         self.end(step, "lists", "");
         Ok(())
     }
