@@ -31,7 +31,7 @@ def births(w: World) -> None:
     same([row["status"] for row in w.alice.json("server list", "--name", "web")], ["ACTIVE"])
     [port] = w.alice.json("port list", "--server", "web")
     node = node_of(w, "web")
-    same(node["provisioning_state"], "active")
+    same(node["provision_state"], "active")
     macs = {row["address"] for row in w.admin.json("baremetal port list", "--node", node["uuid"])}
     among(port["mac_address"].lower(), macs)
     same(w.bob.json("server list"), [])
@@ -81,7 +81,7 @@ def rebirth(w: World) -> None:
     same(w.alice.json("server show", "web")["status"], "ACTIVE")
     w.alice("server rescue", "--password", "s3cret-of-rescue", "web")
     w.until_server(w.alice, "web", "RESCUE")
-    same(node_of(w, "web")["provisioning_state"], "rescue")
+    same(node_of(w, "web")["provision_state"], "rescue")
     w.alice("server unrescue", "web")
     w.until_server(w.alice, "web", "ACTIVE")
 
