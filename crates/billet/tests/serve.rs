@@ -213,7 +213,7 @@ fn a_second_server_is_turned_away_from_the_directory() {
     assert_eq!(server.wait().0, Some(0));
 }
 
-/// The state directory on a file system of 2 MiB, in a mount namespace of its own: nothing acknowledged is lost when it fills up, the
+/// The state directory on a file system of 6 MiB, in a mount namespace of its own: nothing acknowledged is lost when it fills up, the
 /// error says what to do, and doing it helps.
 #[test]
 fn a_full_disk_is_named_and_survived() {
@@ -222,7 +222,7 @@ fn a_full_disk_is_named_and_survived() {
     let state = dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let script = "mount -t tmpfs -o size=2m none \"$1\" && mkdir \"$1/billet\" && head -c 400000 /dev/zero > \"$1/filler\" && \
+    let script = "mount -t tmpfs -o size=6m none \"$1\" && mkdir \"$1/billet\" && head -c 400000 /dev/zero > \"$1/filler\" && \
                   exec \"$2\" serve --auth none --config \"$3\" --listen \"$4\" --state-dir \"$1/billet\"";
     let mut process = Command::new("unshare")
         .args(["--mount", "sh", "-c", script, "sh"])
@@ -252,7 +252,7 @@ fn a_full_disk_is_named_and_survived() {
             break answer;
         }
         created += 1;
-        assert!(created < 100, "the disk does not fill up");
+        assert!(created < 200, "the disk does not fill up");
     };
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     assert!(refused.contains("disk of the state directory is full"), "{refused}");

@@ -254,7 +254,7 @@ mod tests {
         assert!(error(&partition(json!({"capabilities": {"boot_option": "tape"}}))).contains("'tape'"));
         assert!(error(&partition(json!({"preserve_ephemeral": "perhaps"}))).contains("'perhaps'"));
         assert!(
-            error(&partition(json!({"kernel": "/etc/shadow"}))).contains("not an http:// or https:// URL")
+            error(&partition(json!({"kernel": "/etc/shadow"}))).contains("nor an http:// or https:// URL")
         );
         let mut again = partition(json!({"preserve_ephemeral": true, "ephemeral_gb": 1}));
         note_layout(&mut again);

@@ -89,15 +89,23 @@ async fn an_image_without_a_boot_loader_boots_over_the_network_on_every_start() 
 
     // On every start: by reboot, by off and on, behind a service.
     let power = |target| PowerRequest { target, timeout_seconds: None };
-    site.conductor.power(uuid, power(PowerTarget::Reboot)).await.unwrap();
-    instance_boots(&machine, 2).await;
-    for (target, state) in [(PowerTarget::Off, PowerState::Off), (PowerTarget::On, PowerState::On)] {
-        let settled = async {
-            while site.node(uuid).await.target_power_state.is_some() {
+    let settled = async || {
+        let is_busy = async || {
+            let row = site.store.node(&uuid.to_string()).await.unwrap();
+            row.reservation.is_some() || row.node.target_power_state.is_some()
+        };
+        let waiting = async {
+            while is_busy().await {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(LIMIT, settled).await.unwrap();
+        tokio::time::timeout(LIMIT, waiting).await.unwrap();
+    };
+    settled().await;
+    site.conductor.power(uuid, power(PowerTarget::Reboot)).await.unwrap();
+    instance_boots(&machine, 2).await;
+    for (target, state) in [(PowerTarget::Off, PowerState::Off), (PowerTarget::On, PowerState::On)] {
+        settled().await;
         site.conductor.power(uuid, power(target)).await.unwrap();
         let reached = async {
             while site.node(uuid).await.power_state != Some(state) {
