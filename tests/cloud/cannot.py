@@ -82,6 +82,10 @@ group(
     user="admin",
 )
 group(
+    "An address goes with its port: `server remove port`.",
+    "server remove fixed ip | web 10.20.0.10",
+)
+group(
     "There is no block storage service; a machine has the disks that it has.",
     """
     server add volume | web disk
