@@ -58,7 +58,6 @@ group(
     server image create | --name copy web
     server backup create | --name copy web
     server shelve | web
-    server unshelve | web
     """,
 )
 group(

@@ -62,7 +62,7 @@ def settings(w: World) -> None:
 
 
 def power(w: World) -> None:
-    """``server stop``, ``start``, ``reboot``."""
+    """``server stop``, ``start``, ``reboot``; ``unshelve``, which today's client leaves at that where a server isn't shelved."""
     w.alice("server stop", "web")
     w.until_server(w.alice, "web", "SHUTOFF")
     same(node_of(w, "web")["power_state"], "power off")
@@ -71,6 +71,7 @@ def power(w: World) -> None:
     same(node_of(w, "web")["power_state"], "power on")
     w.alice("server reboot", "--soft", "--wait", "web")
     w.alice("server reboot", "--hard", "--wait", "web")
+    w.alice("server unshelve", "web")
     same(w.alice.json("server show", "web")["status"], "ACTIVE")
 
 

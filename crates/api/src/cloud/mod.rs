@@ -157,12 +157,15 @@ async fn serve(
 /// Finds a row. A slash at the end means something only where the rest of a path is a name.
 fn find(service: &Service, verb: Option<Verb>, segments: &[String]) -> Found<Route> {
     let trimmed = segments.iter().rposition(|segment| !segment.is_empty()).map_or(0, |last| last + 1);
-    match service.table.find(verb, segments, Audience::Operator) {
-        Found::Nothing if trimmed < segments.len() => {
-            service.table.find(verb, &segments[..trimmed], Audience::Operator)
-        }
-        found => found,
+    let found = service.table.find(verb, segments, Audience::Operator);
+    let is_none = match &found {
+        Found::Route(_, parameters) => parameters.iter().any(|(_, value)| value.is_empty()),
+        Found::OtherMethod(_) | Found::Nothing => true,
+    };
+    if is_none && trimmed < segments.len() {
+        return service.table.find(verb, &segments[..trimmed], Audience::Operator);
     }
+    found
 }
 
 fn fail(state: &ApiState, service: &Service, error: &CloudError, base_url: &str, id: &str) -> Response {
@@ -206,6 +209,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_is_part_of_an_objects_name_and_of_nothing_else() {
+        let value = |path: &str| {
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            match find(&crate::object_store::SERVICE, Some(Verb::Get), &segments) {
+                Found::Route(route, parameters) => {
+                    (route.path, parameters.last().map(|(_, value)| value.clone()))
+                }
+                other => panic!("{path}: {other:?}"),
+            }
+        };
+        assert_eq!(value("v1/AUTH_p/"), ("/v1/{account}", Some("AUTH_p".into())));
+        assert_eq!(value("v1/AUTH_p/c/"), ("/v1/{account}/{container}", Some("c".into())));
+        let object = "/v1/{account}/{container}/{object*}";
+        assert_eq!(value("v1/AUTH_p/c/folder/"), (object, Some("folder/".into())));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Glimpse {
     pub lessee: Option<String>,
     /// Node that contains it.
     pub parent_node: Option<Uuid>,
+    /// Its [`Sizes::PROPERTIES`], as far as they are known.
+    pub sizes: [(&'static str, Option<u64>); 3],
 }
 
 impl Glimpse {
@@ -67,6 +69,7 @@ impl From<&Node> for Glimpse {
             instance_uuid: node.instance_uuid.clone(),
             lessee: node.lessee.clone(),
             parent_node: node.parent_node,
+            sizes: Sizes::PROPERTIES.map(|what| (what, size(node, what))),
         }
     }
 }
@@ -119,6 +122,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// The properties of a node, and its columns, that tell its sizes: in the order of this type's fields.
+    pub const PROPERTIES: [&'static str; 3] = ["cpus", "memory_mb", "local_gb"];
     /// What a processor counts in the sum by which nodes are compared, where a MiB of memory counts 1, as flavors usually go.
     pub const OF_CPU: u64 = 2048;
     /// What a GiB of disk counts.
@@ -212,7 +217,9 @@ impl<'a> Request<'a> {
         if let Some(wanted) = self.server.availability_zone.as_deref().filter(|wanted| *wanted != zone) {
             return Some(Objection::Zone { has: zone.to_owned(), wanted: wanted.to_owned() });
         }
-        self.objection_to_class(node.resource_class.as_deref()).or_else(|| self.objection_to_state(node))
+        self.objection_to_class(node.resource_class.as_deref())
+            .or_else(|| self.objection_to_state(node))
+            .or_else(|| self.objection_to_size(node))
     }
 
     fn objection_to_class(&self, class: Option<&str>) -> Option<Objection> {
@@ -250,20 +257,16 @@ impl<'a> Request<'a> {
     /// Why a node can't carry the server; `None`: it can, as far as the node alone tells.
     pub fn objection(&self, node: &Node) -> Option<Objection> {
         self.objection_to_glimpse(&Glimpse::from(node))
-            .or_else(|| self.objection_to_size(node))
             .or_else(|| self.objection_to_traits(node))
             .or_else(|| self.objection_to_capabilities(node))
             .or_else(|| self.server.image.as_ref().and_then(|image| objection_to_image(node, image)))
     }
 
-    fn objection_to_size(&self, node: &Node) -> Option<Objection> {
+    fn objection_to_size(&self, node: &Glimpse) -> Option<Objection> {
         let Sizes { cpus, memory_mb, local_gb } = self.sizes;
-        [("cpus", cpus), ("memory_mb", memory_mb), ("local_gb", local_gb)].into_iter().find_map(
-            |(what, wanted)| {
-                let has = size(node, what);
-                (wanted > has.unwrap_or(0)).then_some(Objection::TooSmall { what, has, wanted })
-            },
-        )
+        [cpus, memory_mb, local_gb].into_iter().zip(node.sizes).find_map(|(wanted, (what, has))| {
+            (wanted > has.unwrap_or(0)).then_some(Objection::TooSmall { what, has, wanted })
+        })
     }
 
     fn objection_to_traits(&self, node: &Node) -> Option<Objection> {

@@ -13,7 +13,7 @@ impl Store {
     pub async fn glimpses(&self) -> Result<Vec<Glimpse>> {
         let rows = sqlx::query(
             "SELECT uuid, name, provision_state, maintenance, retired, resource_class, conductor_group, instance_uuid, lessee, \
-             parent_node FROM nodes ORDER BY id",
+             parent_node, cpus, memory_mb, local_gb FROM nodes ORDER BY id",
         )
         .fetch_all(self.read())
         .await?;
@@ -90,6 +90,10 @@ fn glimpse(row: &AnyRow) -> Result<Option<Glimpse>> {
     let uuid: String = row.try_get("uuid")?;
     let parent: Option<String> = row.try_get("parent_node")?;
     let (Ok(uuid), Ok(provision_state)) = (Uuid::parse_str(&uuid), state.parse()) else { return Ok(None) };
+    let mut sizes = Sizes::PROPERTIES.map(|what| (what, None));
+    for (what, has) in &mut sizes {
+        *has = row.try_get::<Option<i64>, _>(*what)?.and_then(|size| u64::try_from(size).ok());
+    }
     Ok(Some(Glimpse {
         uuid,
         name: row.try_get("name")?,
@@ -101,5 +105,6 @@ fn glimpse(row: &AnyRow) -> Result<Option<Glimpse>> {
         instance_uuid: row.try_get("instance_uuid")?,
         lessee: row.try_get("lessee")?,
         parent_node: parent.and_then(|text| Uuid::parse_str(&text).ok()),
+        sizes,
     }))
 }
