@@ -163,6 +163,7 @@ class Billet:
         authority = f'ca_file = "{keystone.authority}"' if authority else ""
         configuration = f"""
 [api]
+auth = "keystone"
 enabled_hardware_types = ["ipmi", "fake-hardware"]
 service_project = "service"
 [keystone]
@@ -175,7 +176,7 @@ token_cache_seconds = 2
 [netboot]
 enabled = false
 """
-        self.site = Site(configuration, auth="keystone")
+        self.site = Site(configuration)
         self.site.start()
 
     def stop(self):
