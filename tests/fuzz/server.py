@@ -9,6 +9,7 @@ NEWEST = "1.115"
 
 CONFIGURATION = """
 [api]
+auth = "none"
 enabled_hardware_types = ["fake-hardware"]
 [netboot]
 enabled = false
