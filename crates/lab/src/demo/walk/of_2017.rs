@@ -256,6 +256,8 @@ impl Walk<'_> {
 
     async fn reboot(&mut self, node: &Node, login: &Login, boot: &str) -> Result<()> {
         let step = self.step("Reboot the server");
+        // A reset drops what the system has not written yet.
+        login.run("sync").await?;
         let limits = Limits::of(LIMITS);
         let line = format!("openstack server reboot --hard --wait {SERVER}");
         self.types_with(Clients::Today, &step.0, &line, limits.boot).await?;

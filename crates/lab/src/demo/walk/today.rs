@@ -41,6 +41,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let step = self.step("Reboot the server");
+        // A reset drops what the system has not written yet: its host keys are a minute old.
+        login.run("sync").await?;
         self.types_with(
             Clients::Today,
             &step.0,
