@@ -5,7 +5,7 @@ use crate::select::Column;
 use crate::writer::Write;
 use crate::{Result, Store, StoreError};
 use model::network::{AUTOMATIC_VLANS, Cidr, Network, NetworkType};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -169,19 +169,29 @@ impl Store {
 
     /// Forgets a network with its subnets; [`NetworkError::HasPorts`] while it has ports.
     pub async fn delete_network(&self, id: Uuid) -> Result<(), NetworkError> {
+        let ports = "SELECT COUNT(*) AS count FROM network_ports WHERE network_uuid = $1";
+        self.delete_without_ports::<Network>("network", id, ports).await
+    }
+
+    /// Forgets what has no ports; `count` is the statement that counts them by its UUID.
+    pub(crate) async fn delete_without_ports<R: Record>(
+        &self,
+        what: &'static str,
+        id: Uuid,
+        count: &'static str,
+    ) -> Result<(), NetworkError> {
         let mut tx = self.write().await?;
         let ident = id.to_string();
-        let sql = "SELECT COUNT(*) AS count FROM network_ports WHERE network_uuid = $1";
-        let ports = sqlx::query(sql).bind(&ident).fetch_one(&mut *tx).await.map_err(StoreError::from)?;
-        let ports: i64 = ports.try_get("count").map_err(StoreError::from)?;
+        let row = sqlx::query(count).bind(&ident).fetch_one(&mut *tx).await.map_err(StoreError::from)?;
+        let ports: i64 = row.try_get("count").map_err(StoreError::from)?;
         if ports > 0 {
-            return Err(NetworkError::HasPorts { what: "network", id, ports });
+            return Err(NetworkError::HasPorts { what, id, ports });
         }
-        let sql = "DELETE FROM networks WHERE uuid = $1";
+        let sql = AssertSqlSafe(format!("DELETE FROM {} WHERE uuid = $1", R::TABLE));
         let done = sqlx::query(sql).bind(&ident).execute(&mut *tx).await.map_err(StoreError::from)?;
         tx.commit().await?;
         match done.rows_affected() {
-            0 => Err(StoreError::NotFound { what: Network::WHAT, ident }.into()),
+            0 => Err(StoreError::NotFound { what: R::WHAT, ident }.into()),
             _ => Ok(()),
         }
     }

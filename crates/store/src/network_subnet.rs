@@ -6,7 +6,6 @@ use crate::select::Column;
 use crate::writer::Write;
 use crate::{Result, Store, StoreError};
 use model::network::{AllocationPool, Network, Subnet};
-use sqlx::Row;
 use uuid::Uuid;
 
 impl Record for Subnet {
@@ -69,21 +68,8 @@ impl Store {
 
     /// Forgets a subnet; [`NetworkError::HasPorts`] while ports have addresses of it.
     pub async fn delete_subnet(&self, id: Uuid) -> Result<(), NetworkError> {
-        let mut tx = self.write().await?;
-        let ident = id.to_string();
-        let sql = "SELECT COUNT(DISTINCT port_uuid) AS count FROM network_addresses WHERE subnet_uuid = $1";
-        let row = sqlx::query(sql).bind(&ident).fetch_one(&mut *tx).await.map_err(StoreError::from)?;
-        let ports: i64 = row.try_get("count").map_err(StoreError::from)?;
-        if ports > 0 {
-            return Err(NetworkError::HasPorts { what: "subnet", id, ports });
-        }
-        let sql = "DELETE FROM subnets WHERE uuid = $1";
-        let done = sqlx::query(sql).bind(&ident).execute(&mut *tx).await.map_err(StoreError::from)?;
-        tx.commit().await?;
-        match done.rows_affected() {
-            0 => Err(StoreError::NotFound { what: Subnet::WHAT, ident }.into()),
-            _ => Ok(()),
-        }
+        let ports = "SELECT COUNT(DISTINCT port_uuid) AS count FROM network_addresses WHERE subnet_uuid = $1";
+        self.delete_without_ports::<Subnet>("subnet", id, ports).await
     }
 
     /// The subnets of a network, in the order of their creation.

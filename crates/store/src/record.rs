@@ -202,30 +202,30 @@ pub(crate) async fn read<R: Record>(tx: &mut Write, uuid: Uuid) -> Result<R> {
 /// Inserts a record within a transaction.
 pub(crate) async fn insert<R: Record>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
-    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-    let marks: Vec<_> = (1..=columns.len() + 2).map(|n| format!("${n}")).collect();
-    let sql =
-        format!("INSERT INTO {} ({}, uuid, doc) VALUES ({})", R::TABLE, names.join(", "), marks.join(", "));
-    write(tx, sql, columns, record).await.map(|_| ())
+    write(tx, insertion(R::TABLE, &columns), columns, record).await.map(|_| ())
 }
 
 /// Overwrites a record within a transaction.
 pub(crate) async fn overwrite<R: Record>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
-    let sets: Vec<_> =
-        columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
-    let count = columns.len();
-    let sql = format!(
-        "UPDATE {} SET {}, doc = ${} WHERE uuid = ${}",
-        R::TABLE,
-        sets.join(", "),
-        count + 2,
-        count + 1
-    );
-    match write(tx, sql, columns, record).await? {
+    match write(tx, replacement(R::TABLE, &columns), columns, record).await? {
         0 => Err(missing::<R>(&record.uuid().to_string())),
         _ => Ok(()),
     }
+}
+
+/// The statement that inserts these columns, then `uuid` and `doc`.
+pub(crate) fn insertion(table: &str, columns: &[(&'static str, Column)]) -> String {
+    let names: Vec<_> = columns.iter().map(|(name, _)| format!("{name}, ")).collect();
+    let marks: Vec<_> = (1..=columns.len() + 2).map(|n| format!("${n}")).collect();
+    format!("INSERT INTO {table} ({}uuid, doc) VALUES ({})", names.concat(), marks.join(", "))
+}
+
+/// The statement that overwrites these columns and `doc`, where `uuid` comes before the latter among the values.
+pub(crate) fn replacement(table: &str, columns: &[(&'static str, Column)]) -> String {
+    let sets: Vec<_> = columns.iter().zip(1..).map(|((name, _), n)| format!("{name} = ${n}, ")).collect();
+    let count = columns.len();
+    format!("UPDATE {table} SET {}doc = ${} WHERE uuid = ${}", sets.concat(), count + 2, count + 1)
 }
 
 /// Binds columns, `uuid` and `doc`, in this order, and runs the statement.

@@ -1,6 +1,7 @@
 //! What users, projects, roles and the like have in common: one document beside the columns by which they are looked for.
 
 use super::Identity;
+use crate::record::{insertion, replacement};
 use crate::select::{Column, Select, SortDirection};
 use crate::writer::Write;
 use crate::{Result, StoreError};
@@ -102,20 +103,13 @@ pub(super) async fn read<R: IdentityRecord>(tx: &mut Write, id: &str) -> Result<
 /// Inserts a record within a transaction.
 pub(super) async fn insert<R: IdentityRecord>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
-    let names: Vec<_> = columns.iter().map(|(name, _)| format!("{name}, ")).collect();
-    let marks: Vec<_> = (1..=columns.len() + 2).map(|n| format!("${n}")).collect();
-    let sql = format!("INSERT INTO {} ({}uuid, doc) VALUES ({})", R::TABLE, names.concat(), marks.join(", "));
-    write(tx, sql, columns, record).await.map(|_| ())
+    write(tx, insertion(R::TABLE, &columns), columns, record).await.map(|_| ())
 }
 
 /// Overwrites a record within a transaction.
 pub(super) async fn overwrite<R: IdentityRecord>(tx: &mut Write, record: &R) -> Result<()> {
     let columns = record.columns();
-    let sets: Vec<_> = columns.iter().zip(1..).map(|((name, _), n)| format!("{name} = ${n}, ")).collect();
-    let count = columns.len();
-    let sql =
-        format!("UPDATE {} SET {}doc = ${} WHERE uuid = ${}", R::TABLE, sets.concat(), count + 2, count + 1);
-    match write(tx, sql, columns, record).await? {
+    match write(tx, replacement(R::TABLE, &columns), columns, record).await? {
         0 => Err(missing::<R>(record.ident())),
         _ => Ok(()),
     }
