@@ -100,6 +100,11 @@ impl Store {
         self.inner.writer.write().await
     }
 
+    /// Changes that wait for their turn.
+    pub(crate) fn waiting_writers(&self) -> usize {
+        self.inner.writer.waiting()
+    }
+
     pub(crate) fn read(&self) -> &Readers {
         &self.inner.readers
     }

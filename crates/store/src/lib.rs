@@ -25,6 +25,7 @@ mod inspection_rule;
 pub mod inventory;
 mod keypair;
 pub mod listed;
+mod measure;
 pub mod network;
 mod network_address;
 mod network_port;

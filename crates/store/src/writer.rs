@@ -9,6 +9,7 @@
 //! A failed `COMMIT` fails every member. So does a statement upon which SQLite ends the whole transaction by itself (a full disk does
 //! that): the next in the line finds the savepoint gone.
 
+use crate::event::Told;
 use crate::sqlite::Sqlite;
 use crate::{Result, StoreError};
 use std::ops::{Deref, DerefMut};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use telemetry::{Timer, table};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 /// Changes that one `COMMIT` acknowledges at most.
@@ -70,14 +72,21 @@ impl Writer {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Changes that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::SeqCst)
+    }
+
     /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
     pub async fn write(&self) -> Result<Write> {
+        let waited = Timer::start();
         let mut waiting = Waiting::new(&self.shared);
         let line = Arc::clone(&self.shared.line).lock_owned().await;
         waiting.has_come = true;
         drop(waiting);
+        table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
         // From here to the end nothing waits, so nobody can be dropped with the transaction in a state that is not known.
-        let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true };
+        let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true, told: Vec::new() };
         if write.line.stage != Stage::Idle && write.line.save().is_err() {
             write.line.lose();
         }
@@ -142,6 +151,8 @@ pub(crate) struct Write {
     line: OwnedMutexGuard<Line>,
     /// Committed, or nothing was begun.
     settled: bool,
+    /// What is to be told once it is committed.
+    told: Vec<Told>,
 }
 
 impl Deref for Write {
@@ -168,9 +179,15 @@ impl Write {
         Ok(())
     }
 
+    /// Has something told once the change is on the disk.
+    pub fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
     /// Returns when the change is on the disk, or could not be brought there: then nothing of it is.
     pub async fn commit(mut self) -> Result<()> {
         self.settled = true;
+        let told = std::mem::take(&mut self.told);
         let (member, outcome) = oneshot::channel();
         self.line.members.push(member);
         let is_last = self.shared.waiting.load(Ordering::SeqCst) == 0;
@@ -180,7 +197,9 @@ impl Write {
         } else {
             drop(self);
         }
-        outcome.await.unwrap_or(Err(StoreError::Aborted))
+        outcome.await.unwrap_or(Err(StoreError::Aborted))?;
+        told.into_iter().for_each(Told::tell);
+        Ok(())
     }
 }
 
@@ -235,8 +254,11 @@ impl Line {
         if self.stage == Stage::Idle {
             return;
         }
+        let began = Timer::start();
         match self.connection.batch("COMMIT") {
             Ok(_) => {
+                table::COMMIT_TIME.observe_time([], began.elapsed());
+                table::COMMIT_CHANGES.observe([], self.members.len() as f64);
                 self.stage = Stage::Idle;
                 for member in self.members.drain(..) {
                     // Those who stopped waiting have what they wanted all the same.

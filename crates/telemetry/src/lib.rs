@@ -12,6 +12,7 @@
 mod metric;
 pub mod process;
 pub mod request;
+pub mod span;
 pub mod table;
 mod vocabulary;
 
