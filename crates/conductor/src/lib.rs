@@ -20,6 +20,7 @@ mod image;
 pub mod inspection;
 mod lease;
 mod lookup;
+mod measure;
 mod outcome;
 mod partition_image;
 mod power;

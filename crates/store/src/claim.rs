@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use model::node::Node;
 use sqlx::{AssertSqlSafe, Row};
 use std::time::Duration;
+use telemetry::table;
 use uuid::Uuid;
 
 /// A lease on one node. It is renewed by [`Store::renew`], ended by [`Store::release`], and every write made under it checks the
@@ -49,6 +50,7 @@ impl Store {
         if let Some(row) = row {
             let epoch = row.try_get("lease_epoch")?;
             tx.commit().await?;
+            table::CLAIMS_TAKEN.count([]);
             return Ok(Claim { node, holder: holder.to_owned(), epoch });
         }
         let row = sqlx::query("SELECT lease_holder FROM nodes WHERE uuid = $1")
@@ -139,6 +141,7 @@ impl Store {
             .fetch_all(&mut *tx)
             .await?;
         tx.commit().await?;
+        table::CLAIMS_TAKEN.add([], rows.len() as u64);
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let Ok(uuid) = Uuid::parse_str(row.try_get("uuid")?) else { continue };

@@ -27,6 +27,7 @@ mod inspection_rule;
 pub mod inventory;
 mod keypair;
 pub mod listed;
+mod measure;
 mod migrations;
 pub mod network;
 mod network_address;
