@@ -136,6 +136,21 @@ pub enum BmcError {
 }
 
 impl BmcError {
+    /// What kind of failure it is, in a word: for counting.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::WrongCredentials { .. } => "wrong_credentials",
+            Self::CipherRefused { .. } => "cipher_refused",
+            Self::PrivilegeRefused { .. } => "privilege_refused",
+            Self::BadPacket { .. } => "bad_packet",
+            Self::NoFreeSession { .. } => "no_free_session",
+            Self::Refused { .. } => "refused",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+
     /// May the same call succeed a little later without anybody changing anything?
     pub fn is_transient(&self) -> bool {
         match self {

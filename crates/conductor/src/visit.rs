@@ -97,7 +97,7 @@ impl<'a> Visit<'a> {
     ) -> Result<T, Failure> {
         self.flush().await?;
         let started = self.now();
-        let answer = call.await;
+        let answer = self.conductor.timed(doing, call).await;
         let event = |detail: String| {
             LogEvent::new(Some(self.node.uuid), started, EventKind::Bmc, doing, detail).until(self.now())
         };
