@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::image::{Format, Kind};
 use lab::isolation::Network;
+use lab::postgres::{Cluster, Durability};
 use lab::qemu::{DiskBus, Firmware};
 use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
 use lab::{bench, demo, image, isolation, network, state_dir};
@@ -20,6 +21,7 @@ macro_rules! say {
     };
 }
 
+mod bench_command;
 mod fleet_command;
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
@@ -47,6 +49,12 @@ enum Verb {
     Demo(DemoArguments),
     /// Thousands of pretended machines in one process: real RMCP+ on loopback, agents that obey, faults as asked for.
     Fleet(fleet_command::Arguments),
+    /// Run a command beside a PostgreSQL server of its own, which BILLET_TEST_DATABASE names: the tests, on that database.
+    Postgres {
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -61,6 +69,10 @@ enum BenchVerb {
     Api(BenchArguments),
     /// The services around it: first start, tokens, images, a thousand servers.
     Cloud(BenchArguments),
+    /// The synchronisation of power over a fleet of simulated BMCs.
+    Power(bench_command::PowerArguments),
+    /// A fleet's whole life: enrolled, cleaned, deployed, taken back.
+    Fleet(bench_command::FleetArguments),
 }
 
 #[derive(clap::Args)]
@@ -213,9 +225,12 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             raise_file_limit();
             runtime()?.block_on(fleet_command::run(arguments))
         }
+        Verb::Postgres { command } => runtime()?.block_on(beside_postgres(&command)),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
+        Verb::Bench(BenchVerb::Power(arguments)) => bench_command::power(arguments),
+        Verb::Bench(BenchVerb::Fleet(arguments)) => bench_command::fleet(arguments),
     }
 }
 
@@ -319,6 +334,11 @@ fn measure(arguments: BenchArguments, benchmark: Benchmark) -> anyhow::Result<Ex
     };
     let mut table = bench::Table::default();
     let outcome = benchmark(&options, &mut table, &mut |step| eprintln!("{step} …"));
+    report(&table, outcome)
+}
+
+/// Prints what was measured; a missed bar is said, and is no failure.
+fn report(table: &bench::Table, outcome: lab::error::Result<()>) -> anyhow::Result<ExitCode> {
     say!("{table}");
     outcome?;
     match table.missed() {
@@ -445,8 +465,26 @@ fn exec(rack: Option<&str>, command: &[std::ffi::OsString]) -> anyhow::Result<Ex
     let mut command = std::process::Command::new(program);
     command.args(arguments);
     let status = command.status().map_err(|source| lab::process::spawn_error(&command, source))?;
+    Ok(code(status))
+}
+
+/// What a shell would make of how a command ended.
+fn code(status: std::process::ExitStatus) -> ExitCode {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Runs a command beside a database server that lasts as long as it does.
+async fn beside_postgres(command: &[std::ffi::OsString]) -> anyhow::Result<ExitCode> {
+    let [program, arguments @ ..] = command else { bail!("no command given") };
+    let cluster = Cluster::start(Durability::None).await?;
+    // Ctrl-C reaches the command too; this program stays for as long as it does.
+    let _stop = StopSignal::listen()?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).env("BILLET_TEST_DATABASE", cluster.url());
+    let status =
+        command.status().await.map_err(|error| lab::process::spawn_error(command.as_std(), error))?;
+    Ok(code(status))
 }
 
 fn running(dir: &std::path::Path) -> anyhow::Result<RackInfo> {
