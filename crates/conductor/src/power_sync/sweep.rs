@@ -179,7 +179,8 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
     };
     let failures = watchlist.end_turn(row.id, failed && !row.is_failed);
     let verdict = verdict::of(&row, &answer, failures, &conductor.settings().power_sync);
-    if verdict::carry_out(&conductor, &row, verdict, failures, started).await {
+    // Boxed: most answers lead to nothing, and a task that waits for a dead BMC is to be small.
+    if Box::pin(verdict::carry_out(&conductor, &row, verdict, failures, started)).await {
         watchlist.forgive(row.id);
     }
 }
