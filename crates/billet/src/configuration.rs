@@ -49,7 +49,10 @@ pub struct File {
     pub fake: work::Fake,
     /// `[image]`
     pub image: image::Image,
-    /// Where the database and the keys are kept.
+    /// A PostgreSQL database, which several processes may use: `postgres://user:password@host/name`. SQLite in the state directory by
+    /// default.
+    pub database: Option<Secret>,
+    /// Where the keys and, with SQLite, the database are kept.
     pub state_dir: Option<PathBuf>,
 }
 

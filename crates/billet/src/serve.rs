@@ -5,6 +5,7 @@
 
 use crate::bootstrap::{Reach, bootstrap};
 use crate::configuration::{Auth, File, Netboot as NetbootSection};
+use crate::database::Place;
 use crate::listener;
 use crate::metadata;
 use crate::tls;
@@ -35,12 +36,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Arguments of `billet serve`; all optional.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Configuration file (TOML).
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where the database and keys are kept [default: /var/lib/billet as root, else ~/.local/state/billet].
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Address and port of the API [default: 127.0.0.1:6385].
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -52,10 +49,7 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT.
 pub fn main(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
-    let file = match &arguments.config {
-        Some(path) => File::read(path)?,
-        None => File::default(),
-    };
+    let file = arguments.place.file()?;
     log_to_stderr();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
@@ -89,7 +83,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         bail!("netboot.https_port needs api.tls_certificate and api.tls_key");
     }
     let mut api_settings = api_settings(auth, &file)?;
-    let state_dir = arguments.state_dir.or(file.state_dir.clone()).map_or_else(default_state_dir, Ok)?;
+    let state_dir = arguments.place.state_dir(&file)?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let mut settings = file.conductor_settings(hostname, &state_dir)?;
 
@@ -99,8 +93,11 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
     let listener = bind(listen).await?;
     let listen = listener.local_addr().unwrap_or(listen);
-    let store = Store::open(&state_dir).await.context("state directory")?;
-    store.release_all().await.context("state directory")?;
+    let store = arguments.place.open(&file, &state_dir).await?;
+    if !store.is_shared() {
+        // Whoever held nodes of it is dead.
+        store.release_all().await.context("state directory")?;
+    }
     let scheme = if tls.is_some() { "https" } else { "http" };
     if auth == Auth::Own {
         if tls.is_none() && !listen.ip().is_loopback() {

@@ -136,16 +136,16 @@ pub enum BmcError {
 }
 
 impl BmcError {
-    /// What kind of failure it is, in a word: for counting.
-    pub fn kind(&self) -> &'static str {
+    /// The kind in a few words, for counting.
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Timeout { .. } => "timeout",
-            Self::WrongCredentials { .. } => "wrong_credentials",
-            Self::CipherRefused { .. } => "cipher_refused",
-            Self::PrivilegeRefused { .. } => "privilege_refused",
-            Self::BadPacket { .. } => "bad_packet",
-            Self::NoFreeSession { .. } => "no_free_session",
+            Self::WrongCredentials { .. } => "wrong credentials",
+            Self::CipherRefused { .. } => "cipher refused",
+            Self::PrivilegeRefused { .. } => "privilege refused",
+            Self::BadPacket { .. } => "bad packet",
+            Self::NoFreeSession { .. } => "no free session",
             Self::Refused { .. } => "refused",
             Self::Unsupported { .. } => "unsupported",
         }

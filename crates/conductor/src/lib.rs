@@ -6,7 +6,6 @@
 
 mod agent;
 mod allocation;
-mod bmc_call;
 mod boot;
 mod boot_source;
 mod claim;
@@ -21,6 +20,7 @@ mod image;
 pub mod inspection;
 mod lease;
 mod lookup;
+mod measure;
 mod outcome;
 mod partition_image;
 mod power;

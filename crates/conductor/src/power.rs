@@ -2,6 +2,7 @@
 
 use crate::fake;
 use crate::history;
+use crate::measure;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use bmc::PowerAction;
@@ -57,7 +58,7 @@ async fn act_and_wait(
     let started = Instant::now();
     let mut pause = FIRST_LOOK;
     loop {
-        let looked = visit.conductor.timed("power status", bmc.power_state()).await;
+        let looked = measure::bmc(&visit.node, "power status", bmc.power_state()).await;
         let state = recorded(looked.map_err(|source| Failure::Bmc { doing, source })?);
         if state == goal {
             let now = visit.now().to_string();

@@ -8,6 +8,7 @@ use crate::boot;
 use crate::errand;
 use crate::fail;
 use crate::history;
+use crate::measure;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::states;
@@ -19,8 +20,11 @@ use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
 use store::{Claim, StoreError};
+use telemetry::request::on_behalf_of;
+use telemetry::table;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// Nodes that are taken up in one round.
@@ -77,16 +81,11 @@ async fn take_up(
 async fn attend(conductor: Conductor, claim: Claim, node: Result<Node, StoreError>, stop: CancellationToken) {
     match node {
         Ok(node) => {
-            let mut visit = Visit::new(&conductor, &claim, node);
-            let renewed = renew(&conductor, &claim);
-            tokio::select! {
-                () = go_on(&mut visit, &stop) => {}
-                () = renewed => tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on"),
-            }
-            if let Err(error) = visit.flush().await {
-                tracing::error!(node = %claim.node, %error, "what was seen of the node can't be written");
-            }
-            if visit.is_released {
+            let span = measure::visit_span(&node);
+            let origin = measure::origin_of(&node, &span);
+            let _measured = measure::Visited::begin(&node);
+            let visit = pay(&conductor, &claim, node, &stop).instrument(span);
+            if on_behalf_of(origin, visit).await {
                 return;
             }
         }
@@ -97,6 +96,22 @@ async fn attend(conductor: Conductor, claim: Claim, node: Result<Node, StoreErro
     }
 }
 
+/// Does what there is to do about a node for now. `true`: the claim ended with it.
+async fn pay(conductor: &Conductor, claim: &Claim, node: Node, stop: &CancellationToken) -> bool {
+    let mut visit = Visit::new(conductor, claim, node);
+    tokio::select! {
+        () = go_on(&mut visit, stop) => {}
+        () = renew(conductor, claim) => {
+            table::CLAIMS_LOST.count([]);
+            tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on");
+        }
+    }
+    if let Err(error) = visit.flush().await {
+        tracing::error!(node = %claim.node, %error, "what was seen of the node can't be written");
+    }
+    visit.is_released
+}
+
 /// Keeps the claim alive; returns when it is lost.
 async fn renew(conductor: &Conductor, claim: &Claim) {
     let lease = conductor.settings().lease;
@@ -105,7 +120,10 @@ async fn renew(conductor: &Conductor, claim: &Claim) {
         match conductor.store().renew(claim, Timestamp::now(), lease).await {
             Ok(()) => {}
             Err(StoreError::ClaimLost { .. }) => return,
-            Err(error) => tracing::error!(node = %claim.node, %error, "the claim can't be renewed"),
+            Err(error) => {
+                table::RENEWALS_FAILED.count([]);
+                tracing::error!(node = %claim.node, %error, "the claim can't be renewed");
+            }
         }
     }
 }
@@ -230,7 +248,6 @@ fn rests(node: &Node) -> bool {
 
 /// The event of a transition that was just made.
 pub fn moved(node: &Node, from: ProvisionState, now: Timestamp, detail: &str) -> LogEvent {
-    tracing::info!(node = %node.uuid, %from, to = %node.provision_state, detail, "provision state");
     LogEvent::new(
         Some(node.uuid),
         now,

@@ -3,6 +3,7 @@
 use crate::Conductor;
 use crate::agent::AgentClient;
 use crate::hardware;
+use crate::measure;
 use crate::outcome::Failure;
 use bmc::{Bmc, BmcError};
 use jiff::Timestamp;
@@ -97,7 +98,7 @@ impl<'a> Visit<'a> {
     ) -> Result<T, Failure> {
         self.flush().await?;
         let started = self.now();
-        let answer = self.conductor.timed(doing, call).await;
+        let answer = measure::bmc(&self.node, doing, call).await;
         let event = |detail: String| {
             LogEvent::new(Some(self.node.uuid), started, EventKind::Bmc, doing, detail).until(self.now())
         };

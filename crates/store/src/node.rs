@@ -3,21 +3,24 @@
 use crate::claim::{self, Claim};
 use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
-use crate::writer::Write;
-use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, micros, server};
+use crate::transaction::Write;
+use crate::{
+    Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, micros, server,
+};
 use jiff::Timestamp;
 use model::Secret;
 use model::bios::BiosSetting;
 use model::compute::scheduler::size;
-use model::event::LogEvent;
+use model::event::{EventKind, LogEvent};
 use model::firmware::FirmwareComponent;
 use model::history::HistoryEntry;
-use model::node::{Node, Object};
+use model::node::{Node, Object, Origin};
 use model::secret::{MASK, is_secret_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
+use telemetry::request;
 use uuid::Uuid;
 
 /// A node with what is known about it beside its document.
@@ -186,6 +189,15 @@ pub(crate) fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
     }
 }
 
+/// Did a user just ask for something that takes work?
+fn asks_for_work(before: &Node, edit: &Edit) -> bool {
+    let after = &edit.node;
+    edit.events.iter().any(|event| event.kind == EventKind::Request)
+        && (before.provision_state != after.provision_state
+            || before.target_power_state != after.target_power_state
+            || before.errand != after.errand)
+}
+
 impl Store {
     /// Splits a node into the document that may be shown and the sealed rest.
     fn encode(&self, node: &Node) -> Result<(String, Option<Vec<u8>>)> {
@@ -236,7 +248,7 @@ impl Store {
             names.join(", "),
             marks.join(", ")
         );
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         chassis::require(&mut tx, node.chassis_uuid).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (_, value) in columns {
@@ -320,7 +332,7 @@ impl Store {
     where
         E: From<StoreError>,
     {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
@@ -357,6 +369,13 @@ impl Store {
             allocation::follow(tx, before, &mut edit.node).await?;
             told = server::follow(tx, before, &edit.node, now).await?;
             edit.node.updated_at = Some(now);
+            if asks_for_work(before, edit) {
+                edit.node.origin = request::current().map(|origin| Origin {
+                    request_id: origin.id.to_string(),
+                    traceparent: origin.traceparent.as_deref().map(str::to_owned),
+                });
+            }
+            measure::moved(before, &edit.node, now);
             self.write_node(tx, &edit.node, release).await?;
         } else if release {
             claim::end(tx, uuid).await?;
@@ -477,13 +496,15 @@ fn select(query: &NodeQuery) -> Select {
 }
 
 async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
-    let row = sqlx::query(
-        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
-    )
-    .bind(uuid.to_string())
-    .fetch_optional(&mut **tx)
-    .await?
-    .ok_or_else(|| StoreError::NotFound { what: "Node", ident: uuid.to_string() })?;
+    let sql = format!(
+        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1{}",
+        tx.row_lock()
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(uuid.to_string())
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: "Node", ident: uuid.to_string() })?;
     let holder: Option<String> = row.try_get("lease_holder")?;
     match guard {
         Guard::Free => {

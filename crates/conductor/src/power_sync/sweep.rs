@@ -5,6 +5,7 @@ use super::verdict::{self, Answer};
 use super::watched::{Reach, Watchlist};
 use super::{PowerSync, reach};
 use crate::Conductor;
+use crate::measure;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -156,10 +157,13 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
     Tally::count(&tally.asked);
     let started = Timestamp::now();
     let answer = match reach {
-        Reach::Bmc(bmc) => match place.wait(conductor.timed("power status", bmc.power_state())).await {
-            Ok(state) => Answer::Power(crate::power::recorded(state)),
-            Err(error) => Answer::Failed(error.to_string()),
-        },
+        Reach::Bmc(bmc, interface) => {
+            let asked = measure::bmc_of(row.uuid, interface, "power status", bmc.power_state());
+            match place.wait(asked).await {
+                Ok(state) => Answer::Power(crate::power::recorded(state)),
+                Err(error) => Answer::Failed(error.to_string()),
+            }
+        }
         Reach::Broken(problem) => Answer::Failed(problem.to_string()),
         Reach::Nobody => return,
     };

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// How a node's power is asked for.
 #[derive(Clone)]
 pub enum Reach {
-    /// By this BMC.
-    Bmc(Arc<dyn Bmc>),
+    /// By this BMC, which the power interface of this name drives.
+    Bmc(Arc<dyn Bmc>, &'static str),
     /// Not at all: this is wrong with the node's settings.
     Broken(Arc<str>),
     /// Not at all: nothing here drives its power interface.
@@ -20,7 +20,7 @@ pub enum Reach {
 impl Reach {
     /// Must the power be asked for in every sweep, to keep a session?
     fn keeps_session(&self) -> bool {
-        matches!(self, Reach::Bmc(bmc) if bmc.keeps_session())
+        matches!(self, Reach::Bmc(bmc, _) if bmc.keeps_session())
     }
 }
 
@@ -120,14 +120,14 @@ mod tests {
     fn with_session() -> Reach {
         let info = serde_json::json!({"ipmi_address": "192.0.2.1"});
         let settings = Settings::parse(info.as_object().unwrap()).unwrap();
-        Reach::Bmc(Arc::new(IpmiBmc::new(settings, Limits::default())))
+        Reach::Bmc(Arc::new(IpmiBmc::new(settings, Limits::default())), "ipmitool")
     }
 
     #[test]
     fn sessions_are_used_in_each_sweep_and_what_fails_is_asked_once_an_interval() {
         let list = Watchlist::default();
         list.learn(1, 5, with_session());
-        list.learn(2, 5, Reach::Bmc(Arc::new(bmc::fake::FakeBmc::new(bmc::PowerState::On))));
+        list.learn(2, 5, Reach::Bmc(Arc::new(bmc::fake::FakeBmc::new(bmc::PowerState::On)), "fake"));
         let (mut turns, mut failures, mut now) = ([0; 2], 0, Instant::now());
         for sweep in 1..=9 {
             for (id, turns) in [1, 2].into_iter().zip(&mut turns) {
