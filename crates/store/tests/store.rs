@@ -23,6 +23,8 @@ use uuid::Uuid;
 
 #[path = "store/network.rs"]
 mod network;
+#[path = "store/power_sync.rs"]
+mod power_sync;
 
 const LEASE: Duration = Duration::from_secs(15);
 
