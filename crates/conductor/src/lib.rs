@@ -20,6 +20,7 @@ mod image;
 pub mod inspection;
 mod lease;
 mod lookup;
+pub mod members;
 mod outcome;
 mod partition_image;
 mod power;
@@ -38,11 +39,13 @@ mod wording;
 pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
+pub use members::{Held, JoinError, Role, Share};
 pub use request::*;
 pub use servers::{RebootKind, Rebuild, Requester, ServerMetadata};
 pub use settings::Settings;
 
 use bmc::Registry;
+use members::Members;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::Notify;
@@ -58,6 +61,7 @@ struct Inner {
     store: Store,
     settings: Settings,
     bmcs: Arc<Registry>,
+    members: Members,
     /// Somebody wants a node.
     wishes: Notify,
 }
@@ -65,11 +69,28 @@ struct Inner {
 impl Conductor {
     /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
     pub fn new(store: Store, settings: Settings, bmcs: Arc<Registry>) -> Self {
-        Self { inner: Arc::new(Inner { store, settings, bmcs, wishes: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner { store, settings, bmcs, members: Members::new(), wishes: Notify::new() }),
+        }
     }
 
-    /// Moves nodes and servers, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next record.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Joins the site, works until `stop`, and leaves it.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), JoinError> {
+        self.join().await?;
+        let end = CancellationToken::new();
+        let work = async {
+            self.work(stop.clone()).await;
+            end.cancel();
+        };
+        let (kept, ()) =
+            tokio::join!(async { self.keep(end.clone()).await.inspect_err(|_| stop.cancel()) }, work);
+        self.leave().await;
+        kept
+    }
+
+    /// Moves nodes and servers, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next
+    /// record. The conductor has to be kept a member meanwhile ([`Conductor::join`], [`Conductor::keep`]).
+    pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(
             runner::run(self.clone(), stop.clone()),
             allocation::run(self.clone(), stop.clone()),
@@ -89,6 +110,10 @@ impl Conductor {
     /// What this conductor was told at its start.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.inner.members
     }
 
     pub(crate) fn wishes(&self) -> &Notify {

@@ -95,6 +95,11 @@ impl Store {
         })
     }
 
+    /// Other processes may use the database too.
+    pub fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
     pub(crate) async fn write(&self) -> Result<Write> {
         self.inner.writer.write().await
@@ -133,6 +138,12 @@ impl Store {
 
     pub(crate) fn nudge_servers(&self) {
         self.inner.servers_due.notify_one();
+    }
+
+    /// Lets this process look at once for nodes and servers that are due.
+    pub fn look_again(&self) {
+        self.nudge();
+        self.nudge_servers();
     }
 
     /// Answers if the database does: for the health check.
@@ -203,6 +214,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),
     (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
+    (13, "conductors", include_str!("../migrations/0013_conductors.sql")),
 ];
 
 /// The migrations in SQLite's dialect.

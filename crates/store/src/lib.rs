@@ -2,14 +2,15 @@
 //!
 //! A node is stored as one JSON document beside the columns that filters and claims need; the columns are projections of the
 //! document, written by one function. All changes of a node go through [`Store::edit_node`]: read, change in memory, write,
-//! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
-//! that lost its node can't write to it any more.
+//! in one short transaction that also writes the node's events. Claims have an epoch ([`claim`]) and end with their process's
+//! session ([`conductor`]), so that a process that lost its node can't write to it any more.
 
 mod aggregate;
 mod allocation;
 mod chassis;
 pub mod claim;
 mod compute_quota;
+pub mod conductor;
 pub mod config_drive;
 mod count;
 mod database;
@@ -44,10 +45,12 @@ pub mod server;
 mod server_group;
 mod shard;
 mod sqlite;
+mod uptime;
 mod volume;
 mod writer;
 
-pub use claim::Claim;
+pub use claim::{Claim, ClaimSpan, Holder, Served};
+pub use conductor::{Joined, Member, Presence};
 pub use database::{OpenError, Store};
 pub use image::ImageQuery;
 pub use inventory::Inventory;
@@ -60,6 +63,7 @@ pub use object_store::Replaced;
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
 pub use server::{DueServer, MachineEdit, NewServer, ServerEdit, ServerSecrets};
+pub use uptime::uptime;
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

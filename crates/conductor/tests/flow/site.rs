@@ -10,7 +10,7 @@ use model::state::ProvisionState;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{Holder, Store};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ impl Site {
             })
         });
         let running = conductor.clone();
-        runtime.spawn(async move { running.run(CancellationToken::new()).await });
+        runtime.spawn(async move { running.run(CancellationToken::new()).await.unwrap() });
         *up.write().unwrap() = Some(conductor.clone());
         Self { runtime: Some(runtime), store, conductor, up }
     }
@@ -105,6 +105,11 @@ async fn open(dir: &Path) -> Store {
         }
     };
     tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap()
+}
+
+/// Who holds a node for as long as a test wants.
+pub fn somebody() -> Holder {
+    Holder::new("somebody", Uuid::new_v4())
 }
 
 /// Registers a machine whose power is pretended and whose deployment goes through the ramdisk.
