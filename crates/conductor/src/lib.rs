@@ -76,7 +76,9 @@ impl Conductor {
 
     /// Joins the site, works until `stop`, and leaves it.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), JoinError> {
-        self.join().await?;
+        if !self.members().session().is_joined() {
+            self.join().await?;
+        }
         let end = CancellationToken::new();
         let work = async {
             self.work(stop.clone()).await;

@@ -1,7 +1,7 @@
 //! Claims: a node is one process's for as long as its session lasts ([`crate::conductor`]), with an epoch that fences off whoever
 //! lost it.
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::node::Node;
@@ -89,7 +89,7 @@ pub(crate) async fn check(tx: &mut Write, claim: &Claim) -> Result<()> {
 impl Store {
     /// Claims a node. [`StoreError::Locked`] where somebody (this process included) holds it.
     pub async fn claim(&self, node: Uuid, holder: &Holder) -> Result<Claim> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let row = sqlx::query(
             "UPDATE nodes SET lease_holder = $1, lease_session = $2, lease_epoch = lease_epoch + 1 \
              WHERE uuid = $3 AND lease_holder IS NULL RETURNING lease_epoch",
@@ -115,7 +115,7 @@ impl Store {
 
     /// Ends a claim; one that is lost already is no error. Nodes that became due meanwhile are looked at at once.
     pub async fn release(&self, claim: &Claim) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query(
             "UPDATE nodes SET lease_holder = NULL, lease_session = NULL WHERE uuid = $1 AND lease_epoch = $2",
         )
@@ -166,12 +166,14 @@ impl Store {
         now: Timestamp,
         limit: i64,
     ) -> Result<Vec<(Claim, Result<Node>)>> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
+        // Rows that another process is about to claim are that one's.
         let sql = format!(
             "UPDATE nodes SET lease_holder = $1, lease_session = $2, lease_epoch = lease_epoch + 1 WHERE id IN \
-             (SELECT id FROM nodes WHERE due_us <= $3 AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT $4) \
+             (SELECT id FROM nodes WHERE due_us <= $3 AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT $4{}) \
              RETURNING due_us, uuid, lease_epoch, doc, secrets",
-            condition(served, 5)
+            condition(served, 5),
+            tx.row_lock_of_free()
         );
         let mut query = sqlx::query(AssertSqlSafe(sql))
             .bind(&holder.hostname)

@@ -9,7 +9,7 @@
 //! is how long it may rely on its last prolongation; it measures that from before it asked, with a clock of its own that runs on while
 //! the machine sleeps ([`crate::uptime`]).
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
@@ -119,7 +119,7 @@ impl Store {
 
     /// Prolongs a session, and ends those that have run out. `false`: this one has ended, and with it every claim that hung on it.
     pub async fn prolong(&self, session: Uuid, ttl: Duration) -> Result<bool> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let now = self.clock(&mut tx).await?;
         let done =
             sqlx::query("UPDATE conductors SET seen_us = $1, until_us = $2 WHERE session = $3 AND ended = 0")
@@ -139,7 +139,7 @@ impl Store {
 
     /// Ends a session: its process says goodbye, or is known to be dead. What it held is free.
     pub async fn leave(&self, session: Uuid) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         end(&mut tx, session).await?;
         tx.commit().await?;
         self.nudge();
@@ -199,7 +199,7 @@ impl Store {
         if let Some(holder) = holder {
             return Ok(holder == session.to_string());
         }
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let done =
             sqlx::query("INSERT INTO task_leases (name, session) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                 .bind(name)
@@ -219,8 +219,12 @@ impl Store {
     }
 
     /// What time the database has, in microseconds.
-    async fn clock(&self, _tx: &mut Write) -> Result<i64> {
-        Ok(micros(Timestamp::now()))
+    async fn clock(&self, tx: &mut Write) -> Result<i64> {
+        if !self.is_shared() {
+            return Ok(micros(Timestamp::now()));
+        }
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now_us";
+        Ok(sqlx::query(sql).fetch_one(&mut **tx).await?.try_get("now_us")?)
     }
 }
 

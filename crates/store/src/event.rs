@@ -1,7 +1,7 @@
 //! The event log.
 
 use crate::claim::Claim;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use model::event::LogEvent;
@@ -44,7 +44,7 @@ impl Store {
         if events.is_empty() {
             return Ok(());
         }
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         for event in events {
             insert(&mut tx, event, claim).await?;
         }

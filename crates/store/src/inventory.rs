@@ -59,7 +59,7 @@ impl Store {
 
     /// Forgets what the ramdisk of a node that is held sent.
     pub async fn delete_findings(&self, claim: &Claim) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         claim::check(&mut tx, claim).await?;
         sqlx::query("DELETE FROM node_findings WHERE node_uuid = $1")
             .bind(claim.node.to_string())
@@ -75,7 +75,7 @@ impl Store {
              inventory = excluded.inventory, plugin_data = excluded.plugin_data",
             table.name()
         );
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query(AssertSqlSafe(sql))
             .bind(node.to_string())
             .bind(encode(node, &found.inventory)?)

@@ -4,7 +4,7 @@
 //! one gives way to a port. The DHCP server, in turn, writes its leases by [`Store::put_dhcp_lease`], which refuses what a port has.
 
 use crate::network::NetworkError;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::{SignedDuration, Timestamp};
 use model::network::{FixedIp, NetworkPort, Subnet, eui64, lowest_free};
@@ -46,12 +46,14 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         for (interface, address) in own {
-            sqlx::query("INSERT INTO network_own_addresses (hostname, interface, address) VALUES ($1, $2, $3)")
-                .bind(hostname)
-                .bind(interface)
-                .bind(address.to_string())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "INSERT INTO network_own_addresses (hostname, interface, address) VALUES ($1, $2, $3)",
+            )
+            .bind(hostname)
+            .bind(interface)
+            .bind(address.to_string())
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await
     }

@@ -132,8 +132,7 @@ pub(super) async fn begin(
 
 /// Images whose data was being taken in by a process that has ended, or by an earlier session of this one.
 pub(super) async fn given_up(state: &ApiState) -> Result<Vec<Image>, StoreError> {
-    let mut images =
-        state.store.images_in(&[Status::Saving, Status::Uploading, Status::Importing]).await?;
+    let mut images = state.store.images_in(&[Status::Saving, Status::Uploading, Status::Importing]).await?;
     let living: Vec<_> = state.conductor.conductors().await?;
     images.retain(|image| {
         !living.iter().any(|member| member.is_alive && Some(member.session) == image.session)

@@ -63,12 +63,10 @@ async fn nodes_are_shown_with_whoever_serves_them_and_refused_where_nobody_does(
     let group = json!([{"op": "add", "path": "/conductor_group", "value": "rack2"}]);
     assert_eq!(site.call("PATCH", &path, Some(group)).await.is(200).json()["conductor"], "rack2");
     for (host, uuid) in [("seed", ours), ("rack2", theirs)] {
-        let list = site.get(&format!("/v1/nodes?conductor={host}&fields=uuid,conductor")).await.is(200).json();
+        let list =
+            site.get(&format!("/v1/nodes?conductor={host}&fields=uuid,conductor")).await.is(200).json();
         assert_eq!(list["nodes"].as_array().map(Vec::len), Some(1));
-        assert_eq!(
-            (&list["nodes"][0]["uuid"], &list["nodes"][0]["conductor"]),
-            (&json!(uuid), &json!(host))
-        );
+        assert_eq!((&list["nodes"][0]["uuid"], &list["nodes"][0]["conductor"]), (&json!(uuid), &json!(host)));
     }
     let hosts = site.get("/v1/drivers/fake-hardware").await.is(200).json()["hosts"].clone();
     assert_eq!(hosts, json!(["seed", "rack2"]));

@@ -2,7 +2,7 @@
 
 use crate::machine::Up;
 use bmc::Registry;
-use conductor::{Conductor, Settings};
+use conductor::{Conductor, JoinError, Settings};
 use jiff::Timestamp;
 use model::node::{InterfaceKind, Node};
 use model::port::Port;
@@ -37,7 +37,9 @@ impl Site {
             runtime.block_on(async {
                 let store = open(dir).await;
                 store.release_all().await.unwrap();
-                (store.clone(), Conductor::new(store, settings, bmcs))
+                let conductor = Conductor::new(store.clone(), settings, bmcs);
+                join(&conductor).await;
+                (store, conductor)
             })
         });
         let running = conductor.clone();
@@ -98,13 +100,26 @@ impl Drop for Site {
 async fn open(dir: &Path) -> Store {
     let opened = async {
         loop {
-            match Store::open(dir).await {
+            match store::testing::open(dir).await {
                 Err(store::OpenError::InUse { .. }) => tokio::task::yield_now().await,
                 other => return other.unwrap(),
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap()
+    tokio::time::timeout(crate::LIMIT, opened).await.unwrap()
+}
+
+/// Joins; where several processes may share the database, the killed one's name is free when its last call is over.
+async fn join(conductor: &Conductor) {
+    let joined = async {
+        loop {
+            match conductor.join().await {
+                Err(JoinError::NameTaken { .. }) => tokio::task::yield_now().await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), joined).await.unwrap();
 }
 
 /// Who holds a node for as long as a test wants.

@@ -9,7 +9,7 @@
 //! A failed `COMMIT` fails every member. So does a statement upon which SQLite ends the whole transaction by itself (a full disk does
 //! that): the next in the line finds the savepoint gone.
 
-use crate::sqlite::Sqlite;
+use super::Sqlite;
 use crate::{Result, StoreError};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -274,24 +274,24 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::Executor;
+    use crate::statements::Statements;
     use tokio::task::JoinHandle;
 
     async fn site() -> (tempfile::TempDir, Writer) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("test.db"), "").unwrap();
         let writer = Writer::open(&dir.path().join("test.db")).unwrap();
-        let mut tables = writer.write().await.unwrap();
+        let tables = writer.write().await.unwrap();
         tables
-            .execute("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
-            .await
+            .batch("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
             .unwrap();
         tables.commit().await.unwrap();
         (dir, writer)
     }
 
     async fn insert(write: &mut Write, x: i64) {
-        sqlx::query("INSERT INTO a (x) VALUES ($1)").bind(x).execute(&mut **write).await.unwrap();
+        let connection: &mut dyn Statements = &mut **write;
+        sqlx::query("INSERT INTO a (x) VALUES ($1)").bind(x).execute(connection).await.unwrap();
     }
 
     /// What another process would find: as much of the files as is on the disk now.
@@ -302,7 +302,7 @@ mod tests {
         }
         let mut connection = Sqlite::open(&copy.path().join("test.db")).unwrap();
         let numbers = sqlx::query_scalar("SELECT x FROM a ORDER BY x");
-        numbers.fetch_all(&mut connection).await.unwrap()
+        numbers.fetch_all(&mut connection as &mut dyn Statements).await.unwrap()
     }
 
     /// The first one's change, done and waiting for company, and the second one at work in the same transaction.
@@ -350,8 +350,8 @@ mod tests {
     #[tokio::test]
     async fn a_commit_that_fails_fails_every_member_and_the_next_change_goes_on() {
         let (dir, writer) = site().await;
-        let (first, mut second) = two(&writer).await;
-        second.execute("PRAGMA defer_foreign_keys = ON; INSERT INTO b (x) VALUES (99)").await.unwrap();
+        let (first, second) = two(&writer).await;
+        second.batch("PRAGMA defer_foreign_keys = ON; INSERT INTO b (x) VALUES (99)").unwrap();
         assert!(matches!(second.commit().await, Err(StoreError::Database(_))));
         assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
         assert!(on_disk(dir.path()).await.is_empty());
@@ -364,9 +364,9 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_the_database_ended_is_not_acknowledged_to_anybody() {
         let (dir, writer) = site().await;
-        let (first, mut second) = two(&writer).await;
+        let (first, second) = two(&writer).await;
         // As SQLite does by itself on a full disk.
-        second.execute("ROLLBACK").await.unwrap();
+        second.batch("ROLLBACK").unwrap();
         drop(second);
         assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
         let mut third = writer.write().await.unwrap();

@@ -1,0 +1,79 @@
+//! A change under way, on either database.
+
+use crate::migrations::Dialect;
+use crate::statements::Statements;
+use crate::{Result, postgres, sqlite};
+use std::ops::{Deref, DerefMut};
+
+/// How much of the database a change keeps others from.
+///
+/// SQLite has one writer at a time anyway. On PostgreSQL this is what makes a change that reads before it writes as safe as there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything: no other change of this site runs meanwhile, in any process.
+    All,
+    /// The rows that it reads with [`Write::row_lock`], and those that it writes. Changes of other rows run meanwhile; none of
+    /// [`Reach::All`] does.
+    Rows,
+}
+
+/// A connection within a transaction. What is not committed by [`Write::commit`] is taken back.
+pub(crate) enum Write {
+    Sqlite(sqlite::Write),
+    Postgres(postgres::Write),
+}
+
+impl Write {
+    /// The words that the database understands.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Write::Sqlite(_) => Dialect::Sqlite,
+            Write::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// What ends a `SELECT` of rows that are to stay as they were read until the change is written.
+    pub fn row_lock(&self) -> &'static str {
+        match self {
+            Write::Sqlite(_) => "",
+            // Weaker than FOR UPDATE: rows that refer to this one may be added meanwhile.
+            Write::Postgres(_) => " FOR NO KEY UPDATE",
+        }
+    }
+
+    /// What ends a `SELECT` of rows that others may be at: those are left out.
+    pub fn row_lock_of_free(&self) -> &'static str {
+        match self {
+            Write::Sqlite(_) => "",
+            Write::Postgres(_) => " FOR NO KEY UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// Returns when the change is safe on the disk, or could not be brought there.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Write::Sqlite(write) => write.commit().await,
+            Write::Postgres(write) => write.commit().await,
+        }
+    }
+}
+
+impl Deref for Write {
+    type Target = dyn Statements;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Write::Sqlite(write) => &**write,
+            Write::Postgres(write) => write.connection(),
+        }
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Write::Sqlite(write) => &mut **write,
+            Write::Postgres(write) => write.connection_mut(),
+        }
+    }
+}
