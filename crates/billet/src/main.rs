@@ -6,6 +6,7 @@ mod database;
 mod listener;
 mod metadata;
 mod ramdisk_command;
+mod roles;
 mod serve;
 mod tls;
 mod why;

@@ -37,7 +37,8 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another process uses it.
-    #[error("{} is in use by another billet process (stop it, or choose another with --state-dir)", path.display())]
+    #[error("{} is in use by another billet process: stop it, or choose another with --state-dir (several processes of one site need \
+             --database postgres://…)", path.display())]
     InUse {
         /// Which.
         path: PathBuf,
@@ -285,6 +286,12 @@ impl Store {
 
     pub(crate) fn nudge_servers(&self) {
         self.tell(Topic::Servers);
+    }
+
+    /// Lets this process look at once for nodes and servers that are due.
+    pub fn look_again(&self) {
+        self.nudge();
+        self.nudge_servers();
     }
 
     /// Answers if the database does: for the health check.

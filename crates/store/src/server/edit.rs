@@ -91,7 +91,7 @@ impl Store {
     ) -> Result<(T, Server), E> {
         let mut tx = self.write().await?;
         let before: Server = record::read(&mut tx, server).await?;
-        let node = self.read_open(&mut tx, node, Guard::Free, now).await?;
+        let node = self.read_open(&mut tx, node, Guard::Free).await?;
         let ports: Vec<Port> = of_node(&mut tx, "ports", node.uuid).await?;
         let portgroups: Vec<Portgroup> = of_node(&mut tx, "portgroups", node.uuid).await?;
         let mut edit = ServerEdit::new(before.clone());
@@ -108,7 +108,7 @@ impl Store {
         {
             record::overwrite(&mut tx, group).await?;
         }
-        let told = self.write_edit(&mut tx, &node, &mut machine.edit, false, now).await?;
+        let told = self.write_edit(&mut tx, &node, &mut machine.edit, None, now).await?;
         self.write_server(&mut tx, &before, &mut edit, now).await?;
         tx.commit().await?;
         if machine.edit.node.due.is_some() {
