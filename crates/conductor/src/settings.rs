@@ -2,8 +2,8 @@
 
 use crate::fake::Delays;
 use crate::inspection;
-use crate::power_sync::PowerSync;
 use crate::members::Role;
+use crate::power_sync::PowerSync;
 use images::Backend;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
