@@ -30,14 +30,12 @@ const FRESH: Duration = Duration::from_secs(1);
 /// One request while it is measured.
 pub(crate) struct Measured {
     service: &'static str,
-    /// The template of its path, once that is known.
-    pub route: &'static str,
+    route: &'static str,
     method: &'static str,
     began: Timer,
     /// Its span, where spans go anywhere.
     pub span: Span,
-    /// What is done on its behalf names it so.
-    pub origin: Origin,
+    id: Arc<str>,
 }
 
 impl Measured {
@@ -55,16 +53,27 @@ impl Measured {
         if let Some(header) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
             span::follow(&span, header);
         }
-        let origin = Origin { id: id.into(), traceparent: span::traceparent(&span).map(Into::into) };
-        Self { service, route: "none", method, began: Timer::start(), span, origin }
+        Self { service, route: "none", method, began: Timer::start(), span, id: id.into() }
+    }
+
+    /// It goes to the route of this template.
+    pub(crate) fn to(&mut self, route: &'static str) {
+        self.route = route;
+        if !self.span.is_disabled() {
+            self.span.record("otel.name", format!("{} {route}", self.method));
+            self.span.record("http.route", route);
+        }
+    }
+
+    /// What is done on its behalf names it so. Ask once it is known where it goes: a span that was named to others keeps its name.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { id: Arc::clone(&self.id), traceparent: span::traceparent(&self.span).map(Into::into) }
     }
 
     /// Its answer is ready.
     pub(crate) fn end(self, status: StatusCode) {
         let Self { service, route, method, began, span, .. } = self;
         if !span.is_disabled() {
-            span.record("otel.name", format!("{method} {route}"));
-            span.record("http.route", route);
             span.record("http.response.status_code", status.as_u16());
             if status.is_server_error() {
                 span.record("otel.status_code", "ERROR");

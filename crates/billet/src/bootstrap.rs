@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_start_makes_the_files_and_later_ones_leave_them_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         bootstrap(&store, dir.path(), &reach()).await.unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         let (first, rc) = (read(CLOUDS), read(OPENRC));
@@ -162,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn a_crash_before_the_files_have_their_names_loses_no_password() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let draft = dir.path().join(draft(CLOUDS));
         // Before the database was written: made anew.
         fs::write(&draft, "stale").unwrap();

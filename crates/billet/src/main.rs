@@ -2,11 +2,14 @@
 
 mod bootstrap;
 mod configuration;
+mod database;
 mod listener;
 mod metadata;
+mod patient;
 mod ramdisk_command;
 mod serve;
 mod tls;
+mod traces;
 mod why;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +30,8 @@ enum Command {
     /// Make the ramdisk that cleans machines and writes images.
     #[command(subcommand)]
     Ramdisk(ramdisk_command::Command),
+    /// Look after the database: bring it up to date, check it, move it to another.
+    Db(database::Arguments),
     /// Tell what happened to a node and what it waits for.
     Why(why::Arguments),
 }
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Ramdisk(command) => ramdisk_command::main(command),
+        Command::Db(arguments) => database::main(arguments),
         Command::Why(arguments) => why::main(arguments),
     };
     match outcome {

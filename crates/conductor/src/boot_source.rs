@@ -307,7 +307,7 @@ mod tests {
     async fn a_ramdisk_gets_an_address_of_the_pool_and_the_instance_its_ports() {
         let now = Timestamp::now();
         let dir = tempfile::tempdir().unwrap();
-        let store = store::Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let bmcs = Arc::new(bmc::Registry::new(bmc::ipmi::Limits::default()));
         let conductor = Conductor::new(store.clone(), Settings::new("seed", dir.path()), bmcs);
         let (source, _scribe) = NodeBootSource::new(conductor, 6386, CancellationToken::new());

@@ -259,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_booted_from_a_bucket_is_fetched_by_a_link() {
         let dir = tempfile::tempdir().unwrap();
-        let store = store::Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let bmcs = std::sync::Arc::new(bmc::Registry::new(Default::default()));
         let conductor = Conductor::new(store, Settings::new("here", dir.path()), bmcs);
         let node = Node::new(Uuid::new_v4(), "ipmi", Timestamp::now());
@@ -281,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn a_link_opens_one_image_for_one_node_for_a_day() {
         let dir = tempfile::tempdir().unwrap();
-        let store = store::Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let bmcs = std::sync::Arc::new(bmc::Registry::new(Default::default()));
         let conductor = Conductor::new(store, Settings::new("here", dir.path()), bmcs);
         let (image, node, now) = (Uuid::new_v4(), Uuid::new_v4(), Timestamp::now());

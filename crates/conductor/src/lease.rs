@@ -140,7 +140,7 @@ mod tests {
     async fn world(change: impl FnOnce(&mut Network, &mut Subnet, &mut NetworkPort)) -> World {
         let now = Timestamp::now();
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let mut network = Network::new(Uuid::new_v4(), "p", now);
         let mut subnet = Subnet::new(Uuid::new_v4(), network.id, "p", "10.77.0.0/24".parse().unwrap(), now);
         let mut attached = NetworkPort::new(Uuid::new_v4(), network.id, "p", now);

@@ -13,6 +13,7 @@ pub mod image_server;
 pub mod ipmi_sim;
 pub mod isolation;
 pub mod network;
+pub mod postgres;
 pub mod process;
 pub mod qemu;
 pub mod rack;

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::image::{Format, Kind};
 use lab::isolation::Network;
+use lab::postgres::{Cluster, Durability};
 use lab::qemu::{DiskBus, Firmware};
 use lab::rack::{NodeConfig, Rack, RackConfig, RackInfo};
 use lab::{bench, demo, image, isolation, network, state_dir};
@@ -47,6 +48,12 @@ enum Verb {
     Demo(DemoArguments),
     /// Thousands of pretended machines in one process: real RMCP+ on loopback, agents that obey, faults as asked for.
     Fleet(fleet_command::Arguments),
+    /// Run a command beside a PostgreSQL server of its own, which BILLET_TEST_DATABASE names: the tests, on that database.
+    Postgres {
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -213,6 +220,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             raise_file_limit();
             runtime()?.block_on(fleet_command::run(arguments))
         }
+        Verb::Postgres { command } => runtime()?.block_on(beside_postgres(&command)),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
@@ -450,8 +458,26 @@ fn exec(rack: Option<&str>, command: &[std::ffi::OsString]) -> anyhow::Result<Ex
     let mut command = std::process::Command::new(program);
     command.args(arguments);
     let status = command.status().map_err(|source| lab::process::spawn_error(&command, source))?;
+    Ok(code(status))
+}
+
+/// What a shell would make of how a command ended.
+fn code(status: std::process::ExitStatus) -> ExitCode {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Runs a command beside a database server that lasts as long as it does.
+async fn beside_postgres(command: &[std::ffi::OsString]) -> anyhow::Result<ExitCode> {
+    let [program, arguments @ ..] = command else { bail!("no command given") };
+    let cluster = Cluster::start(Durability::None).await?;
+    // Ctrl-C reaches the command too; this program stays for as long as it does.
+    let _stop = StopSignal::listen()?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).env("BILLET_TEST_DATABASE", cluster.url());
+    let status =
+        command.status().await.map_err(|error| lab::process::spawn_error(command.as_std(), error))?;
+    Ok(code(status))
 }
 
 fn running(dir: &std::path::Path) -> anyhow::Result<RackInfo> {

@@ -3,7 +3,7 @@
 use crate::node::Guard;
 use crate::record::{self, Record};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, event};
 use jiff::Timestamp;
 use model::allocation::{Allocation, AllocationState};

@@ -2,7 +2,7 @@
 
 use crate::record::Record;
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, StoreError};
 use model::chassis::Chassis;
 use uuid::Uuid;

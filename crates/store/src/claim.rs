@@ -1,10 +1,10 @@
 //! Claims: a lease on a node, with an epoch that fences off whoever lost it.
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::node::Node;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use std::time::Duration;
 use telemetry::table;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub(crate) async fn end(tx: &mut Write, node: Uuid) -> Result<()> {
 impl Store {
     /// Claims a node for `ttl`. [`StoreError::Locked`] where somebody (this process included) holds it.
     pub async fn claim(&self, node: Uuid, holder: &str, now: Timestamp, ttl: Duration) -> Result<Claim> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let row = sqlx::query(
             "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 \
              WHERE uuid = $3 AND (lease_holder IS NULL OR lease_until_us < $4) RETURNING lease_epoch",
@@ -63,7 +63,7 @@ impl Store {
 
     /// Prolongs a claim; [`StoreError::ClaimLost`] if it is not ours any more.
     pub async fn renew(&self, claim: &Claim, now: Timestamp, ttl: Duration) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let done =
             sqlx::query("UPDATE nodes SET lease_until_us = $1 WHERE uuid = $2 AND lease_epoch = $3 AND lease_holder IS NOT NULL")
                 .bind(until(now, ttl))
@@ -77,7 +77,7 @@ impl Store {
 
     /// Ends a claim; one that is lost already is no error. Nodes that became due meanwhile are looked at at once.
     pub async fn release(&self, claim: &Claim) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query(
             "UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE uuid = $1 AND lease_epoch = $2",
         )
@@ -125,18 +125,21 @@ impl Store {
         ttl: Duration,
         limit: i64,
     ) -> Result<Vec<(Claim, Result<Node>)>> {
-        let mut tx = self.write().await?;
-        let rows = sqlx::query(
+        let mut tx = self.write_rows().await?;
+        // Rows that another process is about to claim are that one's.
+        let sql = format!(
             "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 WHERE id IN \
              (SELECT id FROM nodes WHERE due_us <= $3 AND (lease_holder IS NULL OR lease_until_us < $3) \
-             ORDER BY due_us LIMIT $4) RETURNING due_us, uuid, lease_epoch, doc, secrets",
-        )
-        .bind(holder)
-        .bind(until(now, ttl))
-        .bind(micros(now))
-        .bind(limit)
-        .fetch_all(&mut *tx)
-        .await?;
+             ORDER BY due_us LIMIT $4{}) RETURNING due_us, uuid, lease_epoch, doc, secrets",
+            tx.row_lock_of_free()
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(holder)
+            .bind(until(now, ttl))
+            .bind(micros(now))
+            .bind(limit)
+            .fetch_all(&mut *tx)
+            .await?;
         tx.commit().await?;
         table::CLAIMS_TAKEN.add([], rows.len() as u64);
         let mut claimed = Vec::with_capacity(rows.len());

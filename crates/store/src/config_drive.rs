@@ -8,7 +8,7 @@ impl Store {
     /// Keeps what the next deployment of the node is to carry, as Ironic's stored form (base64 of gzip of ISO 9660) or a URL.
     pub async fn put_config_drive(&self, node: Uuid, text: &str) -> Result<()> {
         let sealed = self.sealer().seal(&label(node), text.as_bytes())?;
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query(
             "INSERT INTO config_drives (node_uuid, sealed) VALUES ($1, $2) \
              ON CONFLICT (node_uuid) DO UPDATE SET sealed = excluded.sealed",
@@ -34,7 +34,7 @@ impl Store {
 
     /// Forgets it.
     pub async fn delete_config_drive(&self, node: Uuid) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query("DELETE FROM config_drives WHERE node_uuid = $1")
             .bind(node.to_string())
             .execute(&mut *tx)

@@ -1,16 +1,20 @@
 //! Opening the database: the state directory, its lock, connections, migrations.
 
 use crate::Result;
+use crate::measure::Waiting;
+use crate::migrations::Dialect;
+use crate::postgres::{Notices, Postgres, Topic};
 use crate::readers::Readers;
 use crate::seal::Sealer;
-use crate::writer::{Write, Writer};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, SqlSafeStr};
+use crate::sqlite;
+use crate::state_dir;
+use crate::transaction::{Backing, Reach, Write};
+use sqlx::{AnyConnection, Connection, Executor, Row};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// What is told of an error that has many sources.
@@ -39,6 +43,27 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
     },
+    /// The database was made with another key, so its secrets can't be read.
+    #[error(
+        "{} is not the key of this database: copy the file from the state directory of a process that uses it", path.display()
+    )]
+    ForeignKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The URL of the database can't be used.
+    #[error(
+        "the database's URL has to begin with postgres:// (for SQLite give none: it is in the state directory)"
+    )]
+    Url,
+    /// The database at a URL can't be reached or brought up to date.
+    #[error("database {place}: {source}")]
+    Remote {
+        /// Host, port and name, without password.
+        place: String,
+        /// Why.
+        source: BoxedError,
+    },
     /// The database can't be opened or brought up to date.
     #[error("{}: {source}", path.display())]
     Database {
@@ -56,16 +81,42 @@ pub struct Store {
 }
 
 struct Inner {
-    writer: Writer,
+    writers: Writers,
     readers: Readers,
     sealer: Sealer,
-    due: Notify,
-    identity_generation: AtomicU64,
-    servers_due: Notify,
-    _lock: fs::File,
+    word: Arc<Word>,
+    /// Between processes, where there may be several.
+    notices: Option<Notices>,
+    /// The state directory's, where no other process may use the database.
+    _lock: Option<fs::File>,
 }
 
-const DATABASE: &str = "billet.db";
+enum Writers {
+    Sqlite(sqlite::Writer),
+    Postgres(Postgres),
+}
+
+/// What this process was told of changes.
+#[derive(Default)]
+struct Word {
+    due: Notify,
+    servers_due: Notify,
+    identity_generation: AtomicU64,
+}
+
+impl Word {
+    fn heed(&self, topic: Topic) {
+        match topic {
+            Topic::Nodes => self.due.notify_one(),
+            Topic::Servers => self.servers_due.notify_one(),
+            Topic::Identity => {
+                self.identity_generation.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+pub(crate) const DATABASE: &str = "billet.db";
 
 impl Store {
     /// Opens, or makes, the SQLite database in a state directory, and brings it up to date.
@@ -73,36 +124,109 @@ impl Store {
     /// The directory is locked for as long as the store lives, so leases that a dead process left in it can be dropped at once
     /// (see [`Store::release_all`]).
     pub async fn open(state_dir: &Path) -> Result<Self, OpenError> {
-        let lock = prepare(state_dir)?;
+        state_dir::prepare(state_dir)?;
+        let lock = state_dir::lock(state_dir)?;
         let path = state_dir.join(DATABASE);
         let failed = |source: BoxedError| OpenError::Database { path: path.clone(), source };
-        bring_up_to_date(&path).await.map_err(failed)?;
-        let writer = Writer::open(&path).map_err(|error| failed(error.into()))?;
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        bring_up_to_date(&url, Dialect::Sqlite).await.map_err(failed)?;
+        let writer = sqlite::Writer::open(&path).map_err(|error| failed(error.into()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        let readers = Readers::new(&path);
-        let sealer = Sealer::open(&state_dir.join("seal.key"))?;
-        Ok(Self {
+        let key = state_dir.join("seal.key");
+        let store = Self {
             inner: Arc::new(Inner {
-                writer,
-                readers,
-                sealer,
-                due: Notify::new(),
-                servers_due: Notify::new(),
-                identity_generation: AtomicU64::new(0),
-                _lock: lock,
+                writers: Writers::Sqlite(writer),
+                readers: Readers::Sqlite(sqlite::Readers::new(&path)),
+                sealer: Sealer::open(&key)?,
+                word: Arc::default(),
+                notices: None,
+                _lock: Some(lock),
             }),
-        })
+        };
+        store.check_key(&key, failed).await?;
+        Ok(store)
     }
 
-    /// Begins a change; writers queue up here, and those that do share a transaction ([`crate::writer`]).
+    /// Opens a PostgreSQL database that other processes may use too, and brings it up to date. The state directory holds the site's
+    /// key, which all of them share; the URL is as libpq's, `postgres://user@host/database`.
+    pub async fn connect(state_dir: &Path, url: &str) -> Result<Self, OpenError> {
+        let place = place(url).ok_or(OpenError::Url)?;
+        let failed = |source: BoxedError| OpenError::Remote { place: place.clone(), source };
+        state_dir::prepare(state_dir)?;
+        bring_up_to_date(url, Dialect::Postgres).await.map_err(failed)?;
+        let database = Postgres::new(url).map_err(|error| failed(error.into()))?;
+        let key = state_dir.join("seal.key");
+        let word: Arc<Word> = Arc::default();
+        let told = Arc::clone(&word);
+        let store = Self {
+            inner: Arc::new(Inner {
+                readers: Readers::Postgres(database.readers()),
+                sealer: Sealer::open(&key)?,
+                notices: Some(Notices::start(&database, move |topic| told.heed(topic))),
+                writers: Writers::Postgres(database),
+                word,
+                _lock: None,
+            }),
+        };
+        store.check_key(&key, failed).await?;
+        Ok(store)
+    }
+
+    /// Other processes may use the database too.
+    pub fn is_shared(&self) -> bool {
+        self.inner.notices.is_some()
+    }
+
+    /// The first process writes down which key is the site's; a process with another one would seal what nobody else can open.
+    async fn check_key(
+        &self,
+        path: &Path,
+        failed: impl Fn(BoxedError) -> OpenError,
+    ) -> Result<(), OpenError> {
+        let own = self.key_mark();
+        let outcome: Result<Vec<u8>> = async {
+            let mut tx = self.write().await?;
+            sqlx::query("INSERT INTO site (name, value) VALUES ('seal key', $1) ON CONFLICT DO NOTHING")
+                .bind(own.to_vec())
+                .execute(&mut *tx)
+                .await?;
+            let row =
+                sqlx::query("SELECT value FROM site WHERE name = 'seal key'").fetch_one(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(row.try_get("value")?)
+        }
+        .await;
+        match outcome {
+            Ok(known) if known == own => Ok(()),
+            Ok(_) => Err(OpenError::ForeignKey { path: path.to_owned() }),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// What tells whether two keys are the same, and nothing else of them.
+    pub(crate) fn key_mark(&self) -> [u8; 32] {
+        self.sealer().derive("telling whether two keys are the same")
+    }
+
+    /// Begins a change that may read and write whatever it likes, as if it were alone.
     pub(crate) async fn write(&self) -> Result<Write> {
-        self.inner.writer.write().await
+        self.begin(Reach::All).await
     }
 
-    /// Changes that wait for their turn.
-    pub(crate) fn waiting_writers(&self) -> usize {
-        self.inner.writer.waiting()
+    /// Begins a change that reads the rows it decides by with [`Write::row_lock`]; those of other rows run beside it.
+    pub(crate) async fn write_rows(&self) -> Result<Write> {
+        self.begin(Reach::Rows).await
+    }
+
+    async fn begin(&self, reach: Reach) -> Result<Write> {
+        let _waiting = Waiting::begin();
+        let connection = match &self.inner.writers {
+            // Writers queue up, and those that do share a transaction.
+            Writers::Sqlite(writer) => Backing::Sqlite(writer.write().await?),
+            Writers::Postgres(database) => Backing::Postgres(database.write(reach).await?),
+        };
+        Ok(Write::new(connection))
     }
 
     pub(crate) fn read(&self) -> &Readers {
@@ -113,8 +237,26 @@ impl Store {
         &self.inner.sealer
     }
 
-    pub(crate) fn identity_generation(&self) -> &AtomicU64 {
-        &self.inner.identity_generation
+    /// A number that differs whenever identity data may have changed since it was asked for.
+    pub(crate) fn identity_generation(&self) -> u64 {
+        let generation = &self.inner.word.identity_generation;
+        match &self.inner.notices {
+            // Another process may have changed something, and nobody says so.
+            Some(notices) if !notices.is_listening() => generation.fetch_add(1, Ordering::AcqRel) + 1,
+            _ => generation.load(Ordering::Acquire),
+        }
+    }
+
+    pub(crate) fn identity_has_changed(&self) {
+        self.tell(Topic::Identity);
+    }
+
+    /// Tells this process now, and others soon.
+    fn tell(&self, topic: Topic) {
+        self.inner.word.heed(topic);
+        if let Some(notices) = &self.inner.notices {
+            notices.tell(topic);
+        }
     }
 
     /// A key for signing, one for each purpose, that lasts as long as the state directory's `seal.key`.
@@ -124,20 +266,20 @@ impl Store {
 
     /// Waits until some node may have become due since the last call returned.
     pub async fn due(&self) {
-        self.inner.due.notified().await;
+        self.inner.word.due.notified().await;
     }
 
     pub(crate) fn nudge(&self) {
-        self.inner.due.notify_one();
+        self.tell(Topic::Nodes);
     }
 
     /// Waits until some server may have become due since the last call returned.
     pub async fn servers_due(&self) {
-        self.inner.servers_due.notified().await;
+        self.inner.word.servers_due.notified().await;
     }
 
     pub(crate) fn nudge_servers(&self) {
-        self.inner.servers_due.notify_one();
+        self.tell(Topic::Servers);
     }
 
     /// Answers if the database does: for the health check.
@@ -148,77 +290,34 @@ impl Store {
 
     /// Writes everything out and closes the connections.
     pub async fn close(&self) {
-        self.inner.readers.close();
-        self.inner.writer.close().await;
+        self.inner.readers.close().await;
+        match &self.inner.writers {
+            Writers::Sqlite(writer) => writer.close().await,
+            Writers::Postgres(database) => database.close().await,
+        }
     }
 }
 
 /// Makes the database if need be, and runs the migrations that it lacks.
-async fn bring_up_to_date(path: &Path) -> Result<(), BoxedError> {
+pub(crate) async fn bring_up_to_date(url: &str, dialect: Dialect) -> Result<(), BoxedError> {
     sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await?;
-    // The log's mode before the first table: it stays with the file.
-    connection
-        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-        .await?;
-    migrations().run(&mut connection).await?;
+    let mut connection = AnyConnection::connect(url).await?;
+    if dialect == Dialect::Sqlite {
+        // The log's mode before the first table: it stays with the file.
+        connection
+            .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .await?;
+    }
+    dialect.migrations().run(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
 
-/// Makes the directory if need be, refuses a foreign one, and takes its lock.
-fn prepare(state_dir: &Path) -> Result<fs::File, OpenError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| OpenError::File { path, source }
-    };
-    fs::create_dir_all(state_dir).map_err(failed(state_dir))?;
-    let lock_path = state_dir.join("lock");
-    let known = [DATABASE, "lock"].iter().any(|name| state_dir.join(name).exists());
-    let mut entries = fs::read_dir(state_dir).map_err(failed(state_dir))?;
-    // `ramdisk` may be put there before the first start.
-    let foreign = entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "ramdisk"));
-    if !known && foreign {
-        return Err(OpenError::Foreign { path: state_dir.to_owned() });
-    }
-    fs::set_permissions(state_dir, fs::Permissions::from_mode(0o700)).map_err(failed(state_dir))?;
-    let lock = fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .map_err(failed(&lock_path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: state_dir.to_owned() }),
-        Err(fs::TryLockError::Error(source)) => Err(OpenError::File { path: lock_path, source }),
-    }
-}
-
-/// The numbered migrations, forward only. `{id}` and `{bytes}` stand for the dialect's self-numbering key and byte string.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "first", include_str!("../migrations/0001_first.sql")),
-    (2, "groups", include_str!("../migrations/0002_groups.sql")),
-    (3, "allocations", include_str!("../migrations/0003_allocations.sql")),
-    (4, "hardware", include_str!("../migrations/0004_hardware.sql")),
-    (5, "inventory", include_str!("../migrations/0005_inventory.sql")),
-    (6, "identity", include_str!("../migrations/0006_identity.sql")),
-    (7, "images", include_str!("../migrations/0007_images.sql")),
-    (8, "networks", include_str!("../migrations/0008_networks.sql")),
-    (9, "compute", include_str!("../migrations/0009_compute.sql")),
-    (10, "servers", include_str!("../migrations/0010_servers.sql")),
-    (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
-];
-
-/// The migrations in SQLite's dialect.
-fn migrations() -> Migrator {
-    let in_dialect =
-        |sql: &str| sql.replace("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("{bytes}", "BLOB");
-    let migration = |(number, name, sql): &(i64, &'static str, &str)| {
-        let sql = AssertSqlSafe(in_dialect(sql)).into_sql_str();
-        Migration::new(*number, (*name).into(), MigrationType::Simple, sql, false)
-    };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+/// Where a PostgreSQL database is, for people to read; `None`: the URL is not one.
+fn place(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
+    let rest = rest.split('?').next().unwrap_or_default();
+    Some(rest.rsplit('@').next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -227,6 +326,7 @@ mod tests {
     use jiff::Timestamp;
     use model::node::Node;
     use model::port::Port;
+    use sqlx::migrate::Migrator;
     use uuid::Uuid;
 
     /// Each migration must do on a database that was in use before it.
@@ -236,7 +336,8 @@ mod tests {
         sqlx::any::install_default_drivers();
         let url = format!("sqlite://{}?mode=rwc", dir.path().join(DATABASE).display());
         let old = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
-        let first: Vec<_> = migrations().iter().filter(|step| step.version == 1).cloned().collect();
+        let first: Vec<_> =
+            Dialect::Sqlite.migrations().iter().filter(|step| step.version == 1).cloned().collect();
         Migrator::with_migrations(first).run(&old).await.unwrap();
         let now = Timestamp::now();
         let node = Node::new(Uuid::new_v4(), "ipmi", now);

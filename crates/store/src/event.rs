@@ -1,6 +1,6 @@
 //! The event log.
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use model::event::LogEvent;
@@ -55,7 +55,7 @@ impl Store {
         if events.is_empty() {
             return Ok(());
         }
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         for event in events {
             insert(&mut tx, event).await?;
         }

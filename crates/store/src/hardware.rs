@@ -2,7 +2,7 @@
 
 use crate::record::{self, Query, Record};
 use crate::select::{Column, SortDirection};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::bios::BiosSetting;
 use model::firmware::FirmwareComponent;

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::record::{self, Record};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use model::history::{HistoryEntry, KEPT};
 use uuid::Uuid;
 

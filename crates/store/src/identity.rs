@@ -15,9 +15,8 @@ mod revocation;
 pub use bootstrap::FirstData;
 pub use record::IdentityRecord;
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store};
-use std::sync::atomic::Ordering;
 
 /// Identity data of a store.
 #[derive(Clone, Copy)]
@@ -35,14 +34,14 @@ impl Store {
 impl Identity<'_> {
     /// A number that grows with every change of identity data. It begins anew with each process.
     pub fn generation(&self) -> u64 {
-        self.store.identity_generation().load(Ordering::Acquire)
+        self.store.identity_generation()
     }
 
     /// Ends a change: once what is written is safe, nothing that was known before counts any more.
     async fn commit(&self, tx: Write) -> Result<()> {
         let outcome = tx.commit().await;
         // Also where it failed: whether it did is not always known.
-        self.store.identity_generation().fetch_add(1, Ordering::AcqRel);
+        self.store.identity_has_changed();
         outcome
     }
 }

@@ -8,7 +8,7 @@ pub use list::{Condition, ImageQuery, Operator, Viewer};
 
 use crate::record::{self, Record};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::image::{Image, Status};
 use uuid::Uuid;

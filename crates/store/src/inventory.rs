@@ -58,7 +58,7 @@ impl Store {
 
     /// Forgets what the ramdisk sent.
     pub async fn delete_findings(&self, node: Uuid) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query("DELETE FROM node_findings WHERE node_uuid = $1")
             .bind(node.to_string())
             .execute(&mut *tx)
@@ -73,7 +73,7 @@ impl Store {
              inventory = excluded.inventory, plugin_data = excluded.plugin_data",
             table.name()
         );
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query(AssertSqlSafe(sql))
             .bind(node.to_string())
             .bind(encode(node, &found.inventory)?)

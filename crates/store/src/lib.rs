@@ -7,7 +7,9 @@
 
 mod aggregate;
 mod allocation;
+mod archive;
 mod chassis;
+mod check;
 pub mod claim;
 mod compute_quota;
 pub mod config_drive;
@@ -26,6 +28,7 @@ pub mod inventory;
 mod keypair;
 pub mod listed;
 mod measure;
+mod migrations;
 pub mod network;
 mod network_address;
 mod network_port;
@@ -36,6 +39,7 @@ pub mod node;
 mod object_store;
 mod port;
 mod portgroup;
+mod postgres;
 mod readers;
 pub mod record;
 mod runbook;
@@ -45,9 +49,15 @@ pub mod server;
 mod server_group;
 mod shard;
 mod sqlite;
+mod state_dir;
+mod statements;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod transaction;
 mod volume;
-mod writer;
 
+pub use archive::ArchiveError;
+pub use check::Report;
 pub use claim::Claim;
 pub use database::{OpenError, Store};
 pub use image::ImageQuery;
@@ -145,6 +155,8 @@ impl From<sqlx::Error> for StoreError {
         let code = error.as_database_error().and_then(|error| error.code());
         if code.is_some_and(|code| FULL.contains(&code.as_ref())) {
             Self::Full
+        } else if postgres::is_worth_another_try(&error) {
+            Self::Aborted
         } else {
             Self::Database(error)
         }

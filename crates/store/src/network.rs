@@ -2,7 +2,7 @@
 
 use crate::record::{Record, insert, overwrite, read};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::network::{AUTOMATIC_VLANS, Cidr, Network, NetworkType};
 use sqlx::{AssertSqlSafe, Row};

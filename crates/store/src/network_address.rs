@@ -4,7 +4,7 @@
 //! one gives way to a port. The DHCP server, in turn, writes its leases by [`Store::put_dhcp_lease`], which refuses what a port has.
 
 use crate::network::NetworkError;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::{SignedDuration, Timestamp};
 use model::network::{FixedIp, NetworkPort, Subnet, eui64, lowest_free};

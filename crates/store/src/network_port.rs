@@ -4,7 +4,7 @@ use crate::network::NetworkError;
 use crate::network_address::AddressWish;
 use crate::record::{Query, Record, decode, insert, overwrite, read};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use jiff::Timestamp;
 use model::network::{Binding, Network, NetworkPort, PortStatus, mac_from};

@@ -1,7 +1,7 @@
 //! How many of each resource of the network service a project may have, and has.
 
 use crate::network::NetworkError;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::network::QuotaResource;
 use sqlx::{AssertSqlSafe, Row};

@@ -3,7 +3,7 @@
 use crate::network::NetworkError;
 use crate::record::{Query, Record, decode, insert, overwrite, read};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::network::{AllocationPool, Network, Subnet};
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use crate::claim::{self, Claim};
 use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{
     Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, micros, server,
 };
@@ -248,7 +248,7 @@ impl Store {
             names.join(", "),
             marks.join(", ")
         );
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         chassis::require(&mut tx, node.chassis_uuid).await?;
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (_, value) in columns {
@@ -332,7 +332,7 @@ impl Store {
     where
         E: From<StoreError>,
     {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let node = self.read_open(&mut tx, uuid, guard, now).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
@@ -496,13 +496,15 @@ fn select(query: &NodeQuery) -> Select {
 }
 
 async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
-    let row = sqlx::query(
-        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1",
-    )
-    .bind(uuid.to_string())
-    .fetch_optional(&mut **tx)
-    .await?
-    .ok_or_else(|| StoreError::NotFound { what: "Node", ident: uuid.to_string() })?;
+    let sql = format!(
+        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1{}",
+        tx.row_lock()
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(uuid.to_string())
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: "Node", ident: uuid.to_string() })?;
     let holder: Option<String> = row.try_get("lease_holder")?;
     match guard {
         Guard::Free => {

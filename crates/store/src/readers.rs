@@ -1,74 +1,63 @@
-//! The connections that read.
+//! The connections that read, on either database.
 
-use crate::sqlite::{Item, Sqlite, not_prepared};
+use crate::postgres::storable;
+use crate::sqlite;
+use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use sqlx::any::{AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, Error, Execute, Executor, SqlStr};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use sqlx::{Any, AnyPool, Error, Execute, Executor, SqlStr};
 
-/// Connections that are kept. As many are open as threads read at once, which the runtime bounds: a query does not wait half-way.
-const KEPT: usize = 4;
-
-/// Connections that are opened when they are first needed. An [`Executor`], as sqlx's own pool is.
-pub(crate) struct Readers {
-    path: PathBuf,
-    free: Mutex<Vec<Sqlite>>,
+/// Each query sees what was committed before it began.
+#[derive(Debug)]
+pub(crate) enum Readers {
+    Sqlite(sqlite::Readers),
+    Postgres(AnyPool),
 }
 
 impl Readers {
-    /// Opens nothing yet.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), free: Mutex::default() }
-    }
-
-    /// Lends a connection for one query.
-    fn lend<T>(&self, query: impl FnOnce(&Sqlite) -> T) -> Result<T, Error> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match free {
-            Some(connection) => connection,
-            None => Sqlite::open(&self.path)?,
-        };
-        let outcome = query(&connection);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < KEPT {
-            free.push(connection);
-        }
-        Ok(outcome)
-    }
-
     /// Closes the connections.
-    pub fn close(&self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-impl std::fmt::Debug for Readers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Readers").finish_non_exhaustive()
+    pub async fn close(&self) {
+        match self {
+            Readers::Sqlite(readers) => readers.close(),
+            Readers::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
 impl<'r> Executor<'r> for &'r Readers {
     type Database = Any;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Item>
+    fn fetch_many<'e, 'q: 'e, E>(self, mut query: E) -> BoxStream<'e, Item>
     where
         'r: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        let items = self.lend(|connection| connection.many(query));
-        stream::iter(items.unwrap_or_else(|error| vec![Err(error)])).boxed()
+        match self {
+            Readers::Sqlite(readers) => readers.fetch_many(query),
+            Readers::Postgres(pool) => match query.take_arguments() {
+                Ok(arguments) => {
+                    pool.fetch_many(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
+                }
+                Err(error) => stream::once(future::ready(Err(Error::Encode(error)))).boxed(),
+            },
+        }
     }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    fn fetch_optional<'e, 'q: 'e, E>(self, mut query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
     where
         'r: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        future::ready(self.lend(|connection| connection.optional(query)).and_then(|row| row)).boxed()
+        match self {
+            Readers::Sqlite(readers) => readers.fetch_optional(query),
+            Readers::Postgres(pool) => match query.take_arguments() {
+                Ok(arguments) => pool
+                    .fetch_optional(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default()))),
+                Err(error) => future::ready(Err(Error::Encode(error))).boxed(),
+            },
+        }
     }
 
     fn prepare_with<'e>(

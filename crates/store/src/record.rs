@@ -4,7 +4,7 @@
 //! A new resource is a struct in `model`, a table in a migration, and an `impl Record`: that is all its SQL.
 
 use crate::select::{Column, Select, SortDirection};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -104,7 +104,7 @@ impl Query {
 impl Store {
     /// Stores a new record; [`StoreError::Duplicate`] names the field that is taken, [`StoreError::NotFound`] a missing parent.
     pub async fn create<R: Record>(&self, record: &R) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         insert(&mut tx, record).await?;
         tx.commit().await?;
         Ok(())
@@ -112,7 +112,7 @@ impl Store {
 
     /// Writes a changed record over the stored one.
     pub async fn update<R: Record>(&self, record: &R) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         overwrite(&mut tx, record).await?;
         tx.commit().await?;
         Ok(())
@@ -124,7 +124,7 @@ impl Store {
         R: Record,
         E: From<StoreError>,
     {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let mut record: R = read(&mut tx, uuid).await?;
         change(&mut record)?;
         overwrite(&mut tx, &record).await?;
@@ -194,7 +194,7 @@ impl Store {
 
 /// Reads a record within a transaction.
 pub(crate) async fn read<R: Record>(tx: &mut Write, uuid: Uuid) -> Result<R> {
-    let sql = format!("SELECT doc FROM {} WHERE uuid = $1", R::TABLE);
+    let sql = format!("SELECT doc FROM {} WHERE uuid = $1{}", R::TABLE, tx.row_lock());
     let row = sqlx::query(AssertSqlSafe(sql)).bind(uuid.to_string()).fetch_optional(&mut **tx).await?;
     decode(&row.ok_or_else(|| missing::<R>(&uuid.to_string()))?)
 }
@@ -273,12 +273,13 @@ fn conflict<R: Record>(
     if !database.is_unique_violation() {
         return error.into();
     }
-    // Both databases name the columns: SQLite as `table.column`, PostgreSQL as `table_column_key`.
+    // Both databases name the columns: SQLite as `table.column`, PostgreSQL as `table_column_column_key`.
+    let constraint = database.constraint().and_then(|name| name.strip_prefix(R::TABLE));
     columns.push(("uuid", Column::id(Some(record.uuid()))));
     let named = |name: &str| {
         let message = database.message();
         message.contains(&format!("{}.{name}", R::TABLE))
-            || message.contains(&format!("{}_{name}_", R::TABLE))
+            || constraint.is_some_and(|columns| columns.contains(&format!("_{name}_")))
     };
     match columns.iter().find(|(name, _)| named(name)) {
         Some((field, value)) => StoreError::Duplicate { what: R::WHAT, field, value: value.shown() },

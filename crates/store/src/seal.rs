@@ -19,6 +19,19 @@ pub(crate) struct Sealer {
     random: SystemRandom,
 }
 
+/// Makes the key file, whole or not at all, unless it is there.
+fn make(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let begun = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&begun)?;
+    let made =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&begun, path));
+    fs::remove_file(&begun)?;
+    match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
 impl Sealer {
     /// Reads the key file, or makes one that only its owner can read.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
@@ -29,14 +42,9 @@ impl Sealer {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut bytes = vec![0; KEY_BYTES];
                 random.fill(&mut bytes).map_err(|_| failed(std::io::Error::other("no randomness")))?;
-                let mut file = fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path)
-                    .map_err(failed)?;
-                file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-                bytes
+                make(path, &bytes).map_err(failed)?;
+                // Another process that shares the directory may have been first.
+                fs::read(path).map_err(failed)?
             }
             Err(error) => return Err(failed(error)),
         };

@@ -63,6 +63,32 @@ pub enum SortDirection {
     Descending,
 }
 
+/// Columns that lists are sorted by and that are numbers, none of them negative, beside the times, whose names end in `_us`.
+const NUMBERS: &[&str] = &[
+    "available_for_dynamic_portgroup",
+    "boot_index",
+    "disable_ramdisk",
+    "dynamic_portgroup",
+    "is_smartnic",
+    "locked",
+    "maintenance",
+    "min_disk",
+    "min_ram",
+    "number",
+    "priority",
+    "protected",
+    "public",
+    "pxe_enabled",
+    "retired",
+    "sensitive",
+    "size",
+    "standalone_ports_supported",
+];
+
+fn is_number(column: &str) -> bool {
+    column.ends_with("_us") || NUMBERS.contains(&column)
+}
+
 /// A `SELECT` being built. Names of tables and columns are the program's own, never a client's; values are bound.
 pub(crate) struct Select {
     table: &'static str,
@@ -104,7 +130,8 @@ impl Select {
     pub(crate) fn contains(&mut self, column: &str, text: &str) {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let mark = self.place(Column::Text(Some(format!("%{escaped}%"))));
-        self.sql.push_str(&format!(" AND {column} LIKE {mark} ESCAPE '\\'"));
+        // LIKE heeds case in one database and not in the other.
+        self.sql.push_str(&format!(" AND LOWER({column}) LIKE LOWER({mark}) ESCAPE '\\'"));
     }
 
     /// Either column has this value.
@@ -143,7 +170,7 @@ impl Select {
 
     /// Order, the page behind `marker`, and its length.
     ///
-    /// Nulls sort as empty texts, so that a marker within them has a place; `id` decides between equals.
+    /// Nulls sort before everything else, and as a value, so that a marker within them has a place; `id` decides between equals.
     pub(crate) fn page(
         &mut self,
         sort: Option<&'static str>,
@@ -156,7 +183,11 @@ impl Select {
             SortDirection::Ascending => (">", "ASC"),
             SortDirection::Descending => ("<", "DESC"),
         };
-        let key = if sort == "id" { "id".to_owned() } else { format!("COALESCE({sort}, '')") };
+        let key = match sort {
+            "id" => "id".to_owned(),
+            number if is_number(number) => format!("COALESCE({number}, -1)"),
+            text => format!("COALESCE({text}, '')"),
+        };
         if let Some(marker) = marker {
             let mark = self.place(Column::id(Some(marker)));
             let table = self.table;
@@ -181,5 +212,52 @@ impl Select {
             statement = value.bind(statement);
         }
         Ok(statement.fetch_all(readers).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NodeQuery, Record, Store};
+    use model::{allocation, chassis, compute, deploy_template, history, inspection_rule, network, port};
+    use model::{portgroup, runbook, volume};
+    use sqlx::Row;
+
+    async fn assert_kinds(store: &Store, table: &str, columns: &[(&str, &str)]) {
+        let rows = sqlx::query("SELECT name, type FROM pragma_table_info($1)").bind(table.to_owned());
+        let rows = rows.fetch_all(store.read()).await.unwrap();
+        for (_, column) in columns.iter().filter(|(_, column)| *column != "id") {
+            let row = rows.iter().find(|row| row.try_get::<&str, _>("name").unwrap() == *column);
+            let declared: &str = row.unwrap_or_else(|| panic!("{table}.{column}")).try_get("type").unwrap();
+            assert_eq!(is_number(column), declared == "BIGINT", "{table}.{column} is {declared}");
+        }
+    }
+
+    #[tokio::test]
+    async fn columns_that_lists_are_sorted_by_are_known_for_what_they_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_kinds(&store, "nodes", NodeQuery::SORT_COLUMNS).await;
+        macro_rules! records {
+            ($($record:ty),*) => { $(assert_kinds(&store, <$record>::TABLE, <$record>::SORT_COLUMNS).await;)* };
+        }
+        records!(
+            allocation::Allocation,
+            chassis::Chassis,
+            compute::Server,
+            compute::ServerAction,
+            deploy_template::DeployTemplate,
+            history::HistoryEntry,
+            inspection_rule::InspectionRule,
+            network::Network,
+            network::NetworkPort,
+            network::SecurityGroup,
+            network::Subnet,
+            port::Port,
+            portgroup::Portgroup,
+            runbook::Runbook,
+            volume::VolumeConnector,
+            volume::VolumeTarget
+        );
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use due::follow;
 
 use crate::record::{self, Record};
 use crate::select::Column;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::Secret;
 use model::compute::{Server, ServerAction, ServerUsage};

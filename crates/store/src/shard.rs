@@ -7,7 +7,7 @@ impl Store {
     /// Every shard that nodes are in, with the number of its nodes, the largest first. `None`: those without a shard.
     pub async fn shards(&self) -> Result<Vec<(Option<String>, i64)>> {
         let rows = sqlx::query(
-            "SELECT shard, COUNT(*) AS count FROM nodes GROUP BY shard ORDER BY count DESC, shard",
+            "SELECT shard, COUNT(*) AS count FROM nodes GROUP BY shard ORDER BY count DESC, COALESCE(shard, '')",
         )
         .fetch_all(self.read())
         .await?;

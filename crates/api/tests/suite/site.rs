@@ -85,7 +85,7 @@ impl Site {
     /// The same with an identity service of its own, and the log-ins of its first start.
     pub async fn own() -> (Self, Vec<Login>) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let (data, logins) = api::identity::bootstrap::first_data().unwrap();
         assert!(store.identity().write_first_data(&data).await.unwrap());
         assert!(!store.identity().write_first_data(&data).await.unwrap(), "once is enough");
@@ -103,7 +103,7 @@ impl Site {
     /// The same with other settings.
     pub async fn set(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         Self::over(dir, store, settings)
     }
 

@@ -98,13 +98,13 @@ impl Drop for Site {
 async fn open(dir: &Path) -> Store {
     let opened = async {
         loop {
-            match Store::open(dir).await {
+            match store::testing::open(dir).await {
                 Err(store::OpenError::InUse { .. }) => tokio::task::yield_now().await,
                 other => return other.unwrap(),
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), opened).await.unwrap()
+    tokio::time::timeout(crate::LIMIT, opened).await.unwrap()
 }
 
 /// Registers a machine whose power is pretended and whose deployment goes through the ramdisk.

@@ -34,7 +34,7 @@ impl Site {
     async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
         let mut settings = conductor::Settings::new("seed", dir.path());
         settings.agent_poll = Duration::from_millis(100);
         std::fs::create_dir(dir.path().join("ramdisk")).unwrap();

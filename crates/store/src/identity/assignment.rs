@@ -2,7 +2,7 @@
 
 use super::Identity;
 use crate::Result;
-use crate::writer::Write;
+use crate::transaction::Write;
 use model::identity::{Actor, Assignment, ImpliedRole, Scope};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};

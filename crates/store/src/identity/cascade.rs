@@ -2,7 +2,7 @@
 
 use super::record::{self, delete};
 use super::{Identity, assignment};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, StoreError};
 use model::identity::{
     Actor, ApplicationCredential, Domain, Endpoint, Group, Project, Region, Role, Scope, Service, User,

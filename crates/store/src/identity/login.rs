@@ -92,7 +92,7 @@ impl Identity<'_> {
     /// Seals a digest into a row.
     pub(super) async fn put_digest<R: IdentityRecord>(
         &self,
-        tx: &mut crate::writer::Write,
+        tx: &mut crate::transaction::Write,
         column: &'static str,
         id: &str,
         digest: &Secret,

@@ -3,7 +3,7 @@
 use super::Identity;
 use crate::record::{insertion, replacement};
 use crate::select::{Column, Select, SortDirection};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

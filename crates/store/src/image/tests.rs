@@ -8,7 +8,7 @@ const THEIRS: &str = "22222222222222222222222222222222";
 
 async fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).await.unwrap();
+    let store = crate::testing::open(dir.path()).await.unwrap();
     (dir, store)
 }
 

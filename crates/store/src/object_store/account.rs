@@ -1,7 +1,7 @@
 //! Accounts: there for every project, with a row once something is said about one.
 
 use super::{decode, encode};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::object_store::Account;

@@ -1,6 +1,6 @@
 //! Bodies that no object names.
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use sqlx::Row;

@@ -1,7 +1,7 @@
 //! Containers.
 
 use super::{CONTAINER, decode, encode};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::object_store::{Container, Span};

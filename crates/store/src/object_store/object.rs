@@ -1,7 +1,7 @@
 //! Objects, and the counters of their containers, which change with them.
 
 use super::{OBJECT, body, decode, encode};
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::object_store::{Object, Span};

@@ -1,6 +1,6 @@
 //! Which servers the reconciler is to look at, and when.
 
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use model::compute::TaskState;
@@ -70,7 +70,7 @@ impl Store {
 
     /// Puts a server aside until `until`, or until it is nudged, unless it was nudged since it was read: then it stays due.
     pub async fn rest_server(&self, server: Uuid, nudges: i64, until: Option<Timestamp>) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         sqlx::query("UPDATE servers SET due_us = $1 WHERE uuid = $2 AND nudges = $3")
             .bind(until.map(micros))
             .bind(server.to_string())

@@ -4,7 +4,7 @@ use super::ServerSecrets;
 use super::due;
 use crate::node::{Edit, Guard};
 use crate::record;
-use crate::writer::Write;
+use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use jiff::Timestamp;
 use model::compute::{ActionEvent, Server, ServerAction};
@@ -68,7 +68,7 @@ impl Store {
         now: Timestamp,
         change: impl FnOnce(&mut ServerEdit) -> Result<T, E>,
     ) -> Result<(T, Server), E> {
-        let mut tx = self.write().await?;
+        let mut tx = self.write_rows().await?;
         let before: Server = record::read(&mut tx, server).await?;
         let mut edit = ServerEdit::new(before.clone());
         let out = change(&mut edit)?;

@@ -9,15 +9,14 @@
 //! A failed `COMMIT` fails every member. So does a statement upon which SQLite ends the whole transaction by itself (a full disk does
 //! that): the next in the line finds the savepoint gone.
 
-use crate::event::Told;
-use crate::sqlite::Sqlite;
-use crate::{Result, StoreError};
+use super::Sqlite;
+use crate::{Result, StoreError, measure};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use telemetry::{Timer, table};
+use telemetry::Timer;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 /// Changes that one `COMMIT` acknowledges at most.
@@ -72,21 +71,14 @@ impl Writer {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Changes that wait for their turn.
-    pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::SeqCst)
-    }
-
     /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
     pub async fn write(&self) -> Result<Write> {
-        let waited = Timer::start();
         let mut waiting = Waiting::new(&self.shared);
         let line = Arc::clone(&self.shared.line).lock_owned().await;
         waiting.has_come = true;
         drop(waiting);
-        table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
         // From here to the end nothing waits, so nobody can be dropped with the transaction in a state that is not known.
-        let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true, told: Vec::new() };
+        let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true };
         if write.line.stage != Stage::Idle && write.line.save().is_err() {
             write.line.lose();
         }
@@ -151,8 +143,6 @@ pub(crate) struct Write {
     line: OwnedMutexGuard<Line>,
     /// Committed, or nothing was begun.
     settled: bool,
-    /// What is to be told once it is committed.
-    told: Vec<Told>,
 }
 
 impl Deref for Write {
@@ -179,15 +169,9 @@ impl Write {
         Ok(())
     }
 
-    /// Has something told once the change is on the disk.
-    pub fn tell(&mut self, told: Told) {
-        self.told.push(told);
-    }
-
     /// Returns when the change is on the disk, or could not be brought there: then nothing of it is.
     pub async fn commit(mut self) -> Result<()> {
         self.settled = true;
-        let told = std::mem::take(&mut self.told);
         let (member, outcome) = oneshot::channel();
         self.line.members.push(member);
         let is_last = self.shared.waiting.load(Ordering::SeqCst) == 0;
@@ -197,9 +181,7 @@ impl Write {
         } else {
             drop(self);
         }
-        outcome.await.unwrap_or(Err(StoreError::Aborted))?;
-        told.into_iter().for_each(Told::tell);
-        Ok(())
+        outcome.await.unwrap_or(Err(StoreError::Aborted))
     }
 }
 
@@ -257,8 +239,7 @@ impl Line {
         let began = Timer::start();
         match self.connection.batch("COMMIT") {
             Ok(_) => {
-                table::COMMIT_TIME.observe_time([], began.elapsed());
-                table::COMMIT_CHANGES.observe([], self.members.len() as f64);
+                measure::committed(began.elapsed(), self.members.len());
                 self.stage = Stage::Idle;
                 for member in self.members.drain(..) {
                     // Those who stopped waiting have what they wanted all the same.
@@ -296,24 +277,24 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::Executor;
+    use crate::statements::Statements;
     use tokio::task::JoinHandle;
 
     async fn site() -> (tempfile::TempDir, Writer) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("test.db"), "").unwrap();
         let writer = Writer::open(&dir.path().join("test.db")).unwrap();
-        let mut tables = writer.write().await.unwrap();
+        let tables = writer.write().await.unwrap();
         tables
-            .execute("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
-            .await
+            .batch("CREATE TABLE a (x BIGINT PRIMARY KEY); CREATE TABLE b (x BIGINT REFERENCES a (x))")
             .unwrap();
         tables.commit().await.unwrap();
         (dir, writer)
     }
 
     async fn insert(write: &mut Write, x: i64) {
-        sqlx::query("INSERT INTO a (x) VALUES ($1)").bind(x).execute(&mut **write).await.unwrap();
+        let connection: &mut dyn Statements = &mut **write;
+        sqlx::query("INSERT INTO a (x) VALUES ($1)").bind(x).execute(connection).await.unwrap();
     }
 
     /// What another process would find: as much of the files as is on the disk now.
@@ -324,7 +305,7 @@ mod tests {
         }
         let mut connection = Sqlite::open(&copy.path().join("test.db")).unwrap();
         let numbers = sqlx::query_scalar("SELECT x FROM a ORDER BY x");
-        numbers.fetch_all(&mut connection).await.unwrap()
+        numbers.fetch_all(&mut connection as &mut dyn Statements).await.unwrap()
     }
 
     /// The first one's change, done and waiting for company, and the second one at work in the same transaction.
@@ -372,8 +353,8 @@ mod tests {
     #[tokio::test]
     async fn a_commit_that_fails_fails_every_member_and_the_next_change_goes_on() {
         let (dir, writer) = site().await;
-        let (first, mut second) = two(&writer).await;
-        second.execute("PRAGMA defer_foreign_keys = ON; INSERT INTO b (x) VALUES (99)").await.unwrap();
+        let (first, second) = two(&writer).await;
+        second.batch("PRAGMA defer_foreign_keys = ON; INSERT INTO b (x) VALUES (99)").unwrap();
         assert!(matches!(second.commit().await, Err(StoreError::Database(_))));
         assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
         assert!(on_disk(dir.path()).await.is_empty());
@@ -386,9 +367,9 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_the_database_ended_is_not_acknowledged_to_anybody() {
         let (dir, writer) = site().await;
-        let (first, mut second) = two(&writer).await;
+        let (first, second) = two(&writer).await;
         // As SQLite does by itself on a full disk.
-        second.execute("ROLLBACK").await.unwrap();
+        second.batch("ROLLBACK").unwrap();
         drop(second);
         assert!(matches!(first.await.unwrap(), Err(StoreError::Aborted)));
         let mut third = writer.write().await.unwrap();

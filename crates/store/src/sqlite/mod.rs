@@ -1,20 +1,27 @@
-//! SQLite on the caller's own thread, behind sqlx's [`Executor`].
+//! SQLite on the caller's own thread, behind [`Statements`].
 //!
 //! sqlx gives each SQLite connection a thread and sends every statement to it. Here a statement takes a few microseconds, since what
 //! it touches is in memory, and the two changes of threads take several times as long; on a machine that is busy, each waits for its turn
 //! besides. So statements run where they are asked for; only what waits for the disk, a `COMMIT`, is sent away (see
-//! [`crate::writer`]). Statements, values and rows stay sqlx's `Any`, so that the same text serves another database through sqlx's own
+//! [`writer`]). Statements, values and rows stay sqlx's `Any`, so that the same text serves another database through sqlx's own
 //! connections.
 
+mod readers;
+mod writer;
+
+pub(crate) use readers::Readers;
+pub(crate) use writer::{Write, Writer};
+
+use crate::statements::{Item, Statements};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use rusqlite::ffi;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OpenFlags, Row, Statement};
-use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyTypeInfo};
 use sqlx::error::{DatabaseError, ErrorKind};
-use sqlx::{Any, Either, Error, Execute, Executor, SqlStr};
+use sqlx::{Either, Error, SqlStr};
 use sqlx_core::HashMap;
 use sqlx_core::any::{AnyColumn, AnyTypeInfoKind, AnyValue, AnyValueKind};
 use sqlx_core::ext::ustr::UStr;
@@ -28,8 +35,6 @@ const STATEMENTS: usize = 128;
 /// How a connection begins.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                        PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
-
-pub(crate) type Item = Result<Either<AnyQueryResult, AnyRow>, Error>;
 
 /// A connection to a SQLite database that exists.
 pub(crate) struct Sqlite {
@@ -91,60 +96,33 @@ impl Sqlite {
         AnyQueryResult { rows_affected: self.connection.changes(), last_insert_id: None }
     }
 
-    /// As [`Executor::fetch_many`], at once.
-    pub fn many<'q>(&self, mut query: impl Execute<'q, Any>) -> Vec<Item> {
-        let items = query
-            .take_arguments()
-            .map_err(Error::Encode)
-            .and_then(|arguments| self.run(query.sql().as_str(), arguments, usize::MAX));
-        match items {
+    /// As [`Statements::many`], at once.
+    pub fn all(&self, sql: &str, arguments: Option<AnyArguments>) -> Vec<Item> {
+        match self.run(sql, arguments, usize::MAX) {
             Ok(items) => items.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }
     }
 
-    /// As [`Executor::fetch_optional`], at once.
-    pub fn optional<'q>(&self, mut query: impl Execute<'q, Any>) -> Result<Option<AnyRow>, Error> {
-        let arguments = query.take_arguments().map_err(Error::Encode)?;
-        let items = self.run(query.sql().as_str(), arguments, 1)?;
+    /// As [`Statements::optional`], at once.
+    pub fn first(&self, sql: &str, arguments: Option<AnyArguments>) -> Result<Option<AnyRow>, Error> {
+        let items = self.run(sql, arguments, 1)?;
         Ok(items.into_iter().find_map(Either::right))
     }
 }
 
-impl<'c> Executor<'c> for &'c mut Sqlite {
-    type Database = Any;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Item>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        stream::iter(self.many(query)).boxed()
+impl Statements for Sqlite {
+    fn many<'e>(&'e mut self, sql: SqlStr, arguments: Option<AnyArguments>) -> BoxStream<'e, Item> {
+        stream::iter(self.all(sql.as_str(), arguments)).boxed()
     }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        future::ready(self.optional(query)).boxed()
+    fn optional<'e>(
+        &'e mut self,
+        sql: SqlStr,
+        arguments: Option<AnyArguments>,
+    ) -> BoxFuture<'e, Result<Option<AnyRow>, Error>> {
+        future::ready(self.first(sql.as_str(), arguments)).boxed()
     }
-
-    fn prepare_with<'e>(
-        self,
-        _sql: SqlStr,
-        _parameters: &'e [AnyTypeInfo],
-    ) -> BoxFuture<'e, Result<AnyStatement, Error>>
-    where
-        'c: 'e,
-    {
-        future::ready(Err(not_prepared())).boxed()
-    }
-}
-
-/// Statements are prepared and kept by their text; nobody prepares one ahead.
-pub(crate) fn not_prepared() -> Error {
-    Error::Configuration("statements are prepared when they are run".into())
 }
 
 /// Binds `$1`, `$2` …, which SQLite takes for names and numbers in the order in which it meets them.

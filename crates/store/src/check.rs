@@ -1,0 +1,105 @@
+//! Looking whether everything can be read.
+
+use crate::archive::TABLES;
+use crate::{Result, Store};
+use model::node::Node;
+use serde::de::IgnoredAny;
+use sqlx::{AssertSqlSafe, Row};
+
+/// Rows that are read at once.
+const PAGE: i64 = 200;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// What is wrong, a line for each.
+    pub problems: Vec<String>,
+}
+
+impl Store {
+    /// The number of the newest migration; an open database has it.
+    pub fn newest_migration() -> i64 {
+        crate::migrations::newest()
+    }
+
+    /// Reads every row: documents must be JSON, nodes be nodes, and their secrets open with the key of this site.
+    pub async fn check(&self) -> Result<Report> {
+        let mut report = Report::default();
+        for (table, _) in TABLES {
+            let sql = format!("SELECT COUNT(*) AS count FROM {table}");
+            let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(self.read()).await?;
+            report.rows += u64::try_from(row.try_get::<i64, _>("count")?).unwrap_or(0);
+        }
+        for table in DOCUMENTS {
+            self.check_documents(table, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    async fn check_documents(&self, table: &str, report: &mut Report) -> Result<()> {
+        let secrets = if table == "nodes" { ", secrets" } else { "" };
+        let sql = format!("SELECT id, doc{secrets} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2");
+        let mut last = 0_i64;
+        loop {
+            let rows =
+                sqlx::query(AssertSqlSafe(sql.clone())).bind(last).bind(PAGE).fetch_all(self.read()).await?;
+            let Some(end) = rows.last() else { return Ok(()) };
+            last = end.try_get("id")?;
+            for row in &rows {
+                let id: i64 = row.try_get("id")?;
+                let outcome = if table == "nodes" {
+                    self.open_node(row).map(|_: Node| ()).map_err(|error| error.to_string())
+                } else {
+                    let doc: &str = row.try_get("doc")?;
+                    serde_json::from_str::<IgnoredAny>(doc).map(drop).map_err(|error| error.to_string())
+                };
+                if let Err(error) = outcome {
+                    report.problems.push(format!("{table}, row {id}: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// The tables whose rows have a document.
+const DOCUMENTS: &[&str] = &[
+    "chassis",
+    "nodes",
+    "portgroups",
+    "ports",
+    "volume_connectors",
+    "volume_targets",
+    "allocations",
+    "deploy_templates",
+    "runbooks",
+    "inspection_rules",
+    "bios_settings",
+    "firmware_components",
+    "node_history",
+    "identity_domains",
+    "identity_projects",
+    "identity_users",
+    "identity_groups",
+    "identity_roles",
+    "identity_regions",
+    "identity_services",
+    "identity_endpoints",
+    "identity_application_credentials",
+    "images",
+    "image_tasks",
+    "networks",
+    "subnets",
+    "network_ports",
+    "security_groups",
+    "flavors",
+    "keypairs",
+    "compute_quotas",
+    "server_groups",
+    "aggregates",
+    "servers",
+    "server_actions",
+    "object_containers",
+    "objects",
+];

@@ -1,0 +1,187 @@
+//! PostgreSQL: connections, transactions that are as safe as SQLite's, and word of changes between processes.
+//!
+//! Every change takes one advisory lock of the database: alone ([`Reach::All`]), or shared with others that lock the rows they
+//! touch ([`Reach::Rows`]). So a change that reads, decides and writes sees nothing move under it, as under SQLite's one writer, and
+//! those that are many (a node's record, a lease, an event) still run beside each other, in one process and in many.
+
+mod notices;
+
+pub(crate) use notices::{Notices, Topic};
+
+use crate::Result;
+use crate::statements::{Item, Statements};
+use crate::transaction::Reach;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
+use sqlx_core::any::AnyValueKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections on which changes are made, and as many that read.
+const CONNECTIONS: u32 = 8;
+/// How long a query waits for a connection, and for a database that is not there.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection that rested for longer is asked whether it still is one.
+const RESTED: Duration = Duration::from_millis(500);
+/// How often a change is begun anew on another connection, where one turned out to be dead: nothing was done on it yet.
+const BEGINS: u32 = 2 * CONNECTIONS;
+
+/// How a connection begins. A process that is stopped, or cut off, within a change would keep all others from theirs: the database ends
+/// its change instead, which is nothing that was acknowledged.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '20s'; \
+                       SET statement_timeout = '60s'; SET synchronous_commit = on; \
+                       SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3";
+
+/// Number of the advisory lock: "billet" as bytes.
+const LOCK: i64 = 0x0062_696c_6c65_7400;
+
+/// The connections of a process.
+#[derive(Debug, Clone)]
+pub(crate) struct Postgres {
+    writers: AnyPool,
+    readers: AnyPool,
+    /// Those for notices, which sqlx has for PostgreSQL alone.
+    own: PgPool,
+}
+
+impl Postgres {
+    /// Prepares connections to a database; each is made when it is first needed. The URL is as libpq's, `postgres://…`.
+    pub fn new(url: &str) -> sqlx::Result<Self> {
+        sqlx::any::install_default_drivers();
+        Ok(Self {
+            writers: pool().connect_lazy(url)?,
+            readers: pool().connect_lazy(url)?,
+            own: PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect_lazy(url)?,
+        })
+    }
+
+    /// The connections that read.
+    pub fn readers(&self) -> AnyPool {
+        self.readers.clone()
+    }
+
+    /// The connections for notices.
+    pub fn own(&self) -> &PgPool {
+        &self.own
+    }
+
+    /// Begins a change, when those that are in its way have ended.
+    pub async fn write(&self, reach: Reach) -> Result<Write> {
+        let begin = match reach {
+            Reach::All => format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
+            Reach::Rows => format!("BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK})"),
+        };
+        let mut begins = 1;
+        loop {
+            match self.writers.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
+                Ok(transaction) => return Ok(Write { transaction }),
+                Err(error) if begins < BEGINS && is_gone(&error) => begins += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        self.writers.close().await;
+        self.readers.close().await;
+        self.own.close().await;
+    }
+}
+
+fn pool() -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        // Asking each time would double what a short query costs.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for < RESTED {
+                    return Ok(true);
+                }
+                Ok(connection.ping().await.is_ok())
+            })
+        })
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(|_| ()) }))
+}
+
+/// Was the connection dead before anything was done on it?
+fn is_gone(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::Protocol(_) | Error::BeginFailed => true,
+        // The server says goodbye: admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout.
+        Error::Database(error) => {
+            error.code().is_some_and(|code| ["57P01", "57P02", "57P03", "25P03"].contains(&code.as_ref()))
+        }
+        _ => false,
+    }
+}
+
+/// A change under way.
+pub(crate) struct Write {
+    transaction: Transaction<'static, Any>,
+}
+
+impl Write {
+    pub fn connection(&self) -> &(dyn Statements + 'static) {
+        &*self.transaction
+    }
+
+    pub fn connection_mut(&mut self) -> &mut (dyn Statements + 'static) {
+        &mut *self.transaction
+    }
+
+    /// Returns when the change is safe.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+impl Statements for AnyConnection {
+    fn many<'e>(&'e mut self, sql: SqlStr, arguments: Option<AnyArguments>) -> BoxStream<'e, Item> {
+        match arguments {
+            Some(arguments) => self.fetch_many(sqlx::query_with(sql, storable(arguments))),
+            None => self.fetch_many(sqlx::raw_sql(sql)),
+        }
+    }
+
+    fn optional<'e>(
+        &'e mut self,
+        sql: SqlStr,
+        arguments: Option<AnyArguments>,
+    ) -> BoxFuture<'e, Result<Option<AnyRow>, Error>> {
+        match arguments {
+            Some(arguments) => self.fetch_optional(sqlx::query_with(sql, storable(arguments))),
+            None => self.fetch_optional(sqlx::raw_sql(sql)),
+        }
+    }
+}
+
+/// PostgreSQL's texts can't have a NUL, which a client may write into a name or a ramdisk into an error. Documents are not touched: in JSON
+/// it is written as an escape.
+pub(crate) fn storable(mut arguments: AnyArguments) -> AnyArguments {
+    for value in &mut arguments.values.0 {
+        let text: &str = match value {
+            AnyValueKind::Text(text) => text,
+            AnyValueKind::TextSlice(text) => text,
+            _ => continue,
+        };
+        if text.contains('\0') {
+            *value = AnyValueKind::Text(Arc::new(text.replace('\0', "\u{fffd}")));
+        }
+    }
+    arguments
+}
+
+/// Two changes that waited for each other: PostgreSQL ended one (deadlock_detected, serialization_failure, lock_not_available).
+const RETRY: &[&str] = &["40P01", "40001", "55P03"];
+
+/// Would the same change do if it were tried again?
+pub(crate) fn is_worth_another_try(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| RETRY.contains(&code.as_ref()))
+}

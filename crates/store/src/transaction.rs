@@ -1,0 +1,104 @@
+//! A change under way, on either database.
+
+use crate::event::Told;
+use crate::migrations::Dialect;
+use crate::statements::Statements;
+use crate::{Result, measure, postgres, sqlite};
+use std::ops::{Deref, DerefMut};
+use telemetry::Timer;
+
+/// How much of the database a change keeps others from.
+///
+/// SQLite has one writer at a time anyway. On PostgreSQL this is what makes a change that reads before it writes as safe as there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything: no other change of this site runs meanwhile, in any process.
+    All,
+    /// The rows that it reads with [`Write::row_lock`], and those that it writes. Changes of other rows run meanwhile; none of
+    /// [`Reach::All`] does.
+    Rows,
+}
+
+/// A connection within a transaction.
+pub(crate) enum Backing {
+    Sqlite(sqlite::Write),
+    Postgres(postgres::Write),
+}
+
+/// A change under way. What is not committed by [`Write::commit`] is taken back.
+pub(crate) struct Write {
+    connection: Backing,
+    /// What is to be told once it is committed.
+    told: Vec<Told>,
+}
+
+impl Write {
+    /// A change on this connection.
+    pub fn new(connection: Backing) -> Self {
+        Self { connection, told: Vec::new() }
+    }
+
+    /// Has something told once the change is safe.
+    pub fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
+    /// The words that the database understands.
+    pub fn dialect(&self) -> Dialect {
+        match &self.connection {
+            Backing::Sqlite(_) => Dialect::Sqlite,
+            Backing::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// What ends a `SELECT` of rows that are to stay as they were read until the change is written.
+    pub fn row_lock(&self) -> &'static str {
+        match &self.connection {
+            Backing::Sqlite(_) => "",
+            // Weaker than FOR UPDATE: rows that refer to this one may be added meanwhile.
+            Backing::Postgres(_) => " FOR NO KEY UPDATE",
+        }
+    }
+
+    /// What ends a `SELECT` of rows that others may be at: those are left out.
+    pub fn row_lock_of_free(&self) -> &'static str {
+        match &self.connection {
+            Backing::Sqlite(_) => "",
+            Backing::Postgres(_) => " FOR NO KEY UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// Returns when the change is safe on the disk, or could not be brought there.
+    pub async fn commit(self) -> Result<()> {
+        match self.connection {
+            Backing::Sqlite(write) => write.commit().await?,
+            Backing::Postgres(write) => {
+                let began = Timer::start();
+                write.commit().await?;
+                measure::committed(began.elapsed(), 1);
+            }
+        }
+        self.told.into_iter().for_each(Told::tell);
+        Ok(())
+    }
+}
+
+impl Deref for Write {
+    type Target = dyn Statements;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.connection {
+            Backing::Sqlite(write) => &**write,
+            Backing::Postgres(write) => write.connection(),
+        }
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.connection {
+            Backing::Sqlite(write) => &mut **write,
+            Backing::Postgres(write) => write.connection_mut(),
+        }
+    }
+}
