@@ -24,6 +24,7 @@ mod measure;
 mod outcome;
 mod partition_image;
 mod power;
+mod power_sync;
 mod provision;
 pub mod request;
 mod rescue_password;
@@ -39,6 +40,7 @@ mod wording;
 pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
+pub use power_sync::{PowerSync, Sweep};
 pub use request::*;
 pub use servers::{RebootKind, Rebuild, Requester, ServerMetadata};
 pub use settings::Settings;
@@ -61,20 +63,30 @@ struct Inner {
     bmcs: Arc<Registry>,
     /// Somebody wants a node.
     wishes: Notify,
+    power: power_sync::Tally,
 }
 
 impl Conductor {
     /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
     pub fn new(store: Store, settings: Settings, bmcs: Arc<Registry>) -> Self {
-        Self { inner: Arc::new(Inner { store, settings, bmcs, wishes: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                settings,
+                bmcs,
+                wishes: Notify::new(),
+                power: power_sync::Tally::default(),
+            }),
+        }
     }
 
-    /// Moves nodes and servers, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next record.
+    /// Moves nodes and servers, finds nodes for allocations and keeps an eye on power, until `stop`; returns when the visits under way have come to their next record.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::join!(
             runner::run(self.clone(), stop.clone()),
             allocation::run(self.clone(), stop.clone()),
-            servers::run(self.clone(), stop)
+            servers::run(self.clone(), stop.clone()),
+            power_sync::run(self.clone(), stop)
         );
     }
 
@@ -90,6 +102,15 @@ impl Conductor {
     /// What this conductor was told at its start.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// What the synchronisation of power has come to so far.
+    pub fn power_sweeps(&self) -> Sweep {
+        self.inner.power.read()
+    }
+
+    pub(crate) fn power_tally(&self) -> &power_sync::Tally {
+        &self.inner.power
     }
 
     pub(crate) fn wishes(&self) -> &Notify {

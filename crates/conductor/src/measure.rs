@@ -14,19 +14,29 @@ use telemetry::request::Origin;
 use telemetry::{SPANS, Timer, Vocabulary, table};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
+use uuid::Uuid;
 
 /// Steps that agents offer are named by agents: so many get a label of their own.
 static STEPS: Vocabulary = Vocabulary::new(256);
 
-/// Asks a BMC something, and measures it: `doing` in the words of the event log, which are few.
+/// Asks a node's BMC something, and measures it: `doing` in the words of the event log, which are few.
 pub async fn bmc<T>(
     node: &Node,
     doing: &'static str,
     call: impl Future<Output = Result<T, BmcError>>,
 ) -> Result<T, BmcError> {
-    let interface = implementation(node, InterfaceKind::Power);
+    bmc_of(node.uuid, implementation(node, InterfaceKind::Power), doing, call).await
+}
+
+/// The same of a node that is not at hand; `interface` is what drives its power.
+pub async fn bmc_of<T>(
+    node: Uuid,
+    interface: &str,
+    doing: &'static str,
+    call: impl Future<Output = Result<T, BmcError>>,
+) -> Result<T, BmcError> {
     let span = tracing::info_span!(
-        target: SPANS, "bmc", otel.name = doing, otel.kind = "client", node = %node.uuid, interface,
+        target: SPANS, "bmc", otel.name = doing, otel.kind = "client", node = %node, interface,
         otel.status_code = Empty, otel.status_message = Empty
     );
     let began = Timer::start();

@@ -152,6 +152,8 @@ pub struct Work {
     pub children_done: Vec<Uuid>,
     /// The ramdisk has sent what it found; it is to be looked at.
     pub has_findings: bool,
+    /// The power change under way was not asked for by a user: the machine was found in another state than is recorded.
+    pub power_sync: bool,
 }
 
 /// A delay that was begun. It stays listed when it is over, so that the work that it delayed is not delayed again.

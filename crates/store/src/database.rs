@@ -1,14 +1,13 @@
 //! Opening the database: the state directory, its lock, connections, migrations.
 
 use crate::Result;
-use crate::measure::Waiting;
 use crate::migrations::Dialect;
 use crate::postgres::{Notices, Postgres, Topic};
 use crate::readers::Readers;
 use crate::seal::Sealer;
 use crate::sqlite;
 use crate::state_dir;
-use crate::transaction::{Backing, Reach, Write};
+use crate::transaction::{Backend, Reach, Write};
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -220,13 +219,19 @@ impl Store {
     }
 
     async fn begin(&self, reach: Reach) -> Result<Write> {
-        let _waiting = Waiting::begin();
-        let connection = match &self.inner.writers {
+        match &self.inner.writers {
             // Writers queue up, and those that do share a transaction.
-            Writers::Sqlite(writer) => Backing::Sqlite(writer.write().await?),
-            Writers::Postgres(database) => Backing::Postgres(database.write(reach).await?),
-        };
-        Ok(Write::new(connection))
+            Writers::Sqlite(writer) => Ok(Write::new(Backend::Sqlite(writer.write().await?))),
+            Writers::Postgres(database) => Ok(Write::new(Backend::Postgres(database.write(reach).await?))),
+        }
+    }
+
+    /// Changes that wait for their turn.
+    pub(crate) fn waiting_writers(&self) -> usize {
+        match &self.inner.writers {
+            Writers::Sqlite(writer) => writer.waiting(),
+            Writers::Postgres(database) => database.waiting(),
+        }
     }
 
     pub(crate) fn read(&self) -> &Readers {

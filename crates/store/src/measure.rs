@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use model::node::Node;
 use sqlx::Row;
 use std::time::Duration;
-use telemetry::{Timer, table};
+use telemetry::table;
 
 /// A node is about to be written; if it left its provision state, that is told.
 pub(crate) fn moved(before: &Node, after: &Node, now: Timestamp) {
@@ -16,30 +16,6 @@ pub(crate) fn moved(before: &Node, after: &Node, now: Timestamp) {
         let lasted = Duration::try_from(now.duration_since(since)).unwrap_or_default();
         table::STATE_TIME.observe_time([from.as_str()], lasted);
     }
-}
-
-/// A change while it waits for its turn.
-pub(crate) struct Waiting(Timer);
-
-impl Waiting {
-    /// From now until this is dropped.
-    pub fn begin() -> Self {
-        table::WRITE_QUEUE.add([], 1.0);
-        Self(Timer::start())
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        table::WRITE_QUEUE.add([], -1.0);
-        table::WRITE_QUEUE_TIME.observe_time([], self.0.elapsed());
-    }
-}
-
-/// A `COMMIT` that took so long was acknowledged to so many changes.
-pub(crate) fn committed(took: Duration, changes: usize) {
-    table::COMMIT_TIME.observe_time([], took);
-    table::COMMIT_CHANGES.observe([], changes as f64);
 }
 
 impl Store {
@@ -82,6 +58,7 @@ impl Store {
         .fetch_one(self.read())
         .await?;
         table::CLAIMS_HELD.set([], held.try_get::<i64, _>("held")? as f64);
+        table::WRITE_QUEUE.set([], self.waiting_writers() as f64);
         Ok(())
     }
 }

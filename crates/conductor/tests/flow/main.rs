@@ -8,6 +8,7 @@ mod hardware;
 mod images;
 mod machine;
 mod partitions;
+mod power_sync;
 mod servers;
 mod site;
 mod verbs;

@@ -129,6 +129,19 @@ impl Fleet {
         self.bmcs.get(index)
     }
 
+    /// How often a machine's BMC was asked for the power, and answered.
+    #[must_use]
+    pub fn power_asked(&self, index: usize) -> Option<u64> {
+        self.machines.get(index).map(|machine| machine.asked())
+    }
+
+    /// Somebody presses a machine's own power button: its power changes behind the server's back.
+    pub fn press(&self, index: usize) {
+        if let Some(machine) = self.machines.get(index) {
+            machine.press();
+        }
+    }
+
     /// Datagrams that all BMCs have received so far.
     #[must_use]
     pub fn datagrams(&self) -> u64 {
