@@ -138,6 +138,7 @@ async fn scrape(state: &ApiState) -> Response {
                 tracing::error!(%error, "nodes can't be counted for the metrics");
             }
             telemetry::process::read();
+            measure_power(&state.conductor.power_sweeps());
             *asked = Some(Instant::now());
         }
     }
@@ -145,6 +146,17 @@ async fn scrape(state: &ApiState) -> Response {
     let mut response = text(StatusCode::OK, telemetry::expose());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(telemetry::CONTENT_TYPE));
     response
+}
+
+fn measure_power(sweeps: &conductor::Sweep) {
+    table::POWER_SWEEPS.set([], sweeps.ended as f64);
+    table::POWER_TIME.set([], sweeps.took.as_secs_f64());
+    table::POWER_NODES.set([], sweeps.nodes as f64);
+    for (answer, total) in
+        [("agreed", sweeps.agreed), ("differed", sweeps.differed), ("failed", sweeps.failed)]
+    {
+        table::POWER_ANSWERS.set([answer], total as f64);
+    }
 }
 
 fn text(status: StatusCode, text: String) -> Response {
