@@ -69,6 +69,8 @@ enum BenchVerb {
     Api(BenchArguments),
     /// The services around it: first start, tokens, images, a thousand servers.
     Cloud(BenchArguments),
+    /// What heartbeats and changes notice of a crowd that asks for more than the server can do.
+    Overload(BenchArguments),
     /// The synchronisation of power over a fleet of simulated BMCs.
     Power(bench_command::PowerArguments),
     /// A fleet's whole life: enrolled, cleaned, deployed, taken back.
@@ -229,6 +231,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
+        Verb::Bench(BenchVerb::Overload(arguments)) => measure(arguments, bench::overload),
         Verb::Bench(BenchVerb::Power(arguments)) => bench_command::power(arguments),
         Verb::Bench(BenchVerb::Fleet(arguments)) => bench_command::fleet(arguments),
     }
