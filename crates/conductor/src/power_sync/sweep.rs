@@ -71,7 +71,7 @@ impl Tally {
 
 /// Walks over the nodes, again and again.
 pub(super) struct Sweeper {
-    conductor: Conductor,
+    pub(super) conductor: Conductor,
     settings: PowerSync,
     beat: Duration,
     watchlist: Watchlist,
@@ -100,7 +100,7 @@ impl Sweeper {
                 let part = met.min(self.expected) as f64 / self.expected as f64;
                 sleep_until(began + spread.mul_f64(part)).await;
             }
-            let rows = self.conductor.store().power_rows(last, PAGE, Timestamp::now()).await?;
+            let rows = self.conductor.store().power_rows(last, PAGE).await?;
             let is_last = (rows.len() as i64) < PAGE;
             for row in rows {
                 last = row.id;
