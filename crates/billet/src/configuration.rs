@@ -61,6 +61,8 @@ pub struct File {
     pub database: Option<Secret>,
     /// Where the keys and, with SQLite, the database are kept.
     pub state_dir: Option<PathBuf>,
+    /// What this process does: `api`, `conductor`, `netboot`; everything by default.
+    pub roles: Option<Vec<crate::roles::Name>>,
 }
 
 /// `[api]`
@@ -190,8 +192,10 @@ impl Api {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conductor {
-    /// Name shown as `conductor` and `reservation`; the host's name by default.
+    /// Name shown as `conductor` and `reservation`, each process's own; the host's name by default.
     pub hostname: Option<String>,
+    /// The conductor group whose nodes are served.
+    pub conductor_group: Option<String>,
     /// Clean on `provide` and after `deleted`.
     pub automated_clean: Option<bool>,
     /// How long a wait state may last.
@@ -296,10 +300,23 @@ impl File {
     }
 }
 
+/// Longest name of a process, as host names go.
+const LONGEST_NAME: usize = 255;
+
 impl Conductor {
     /// The conductor's settings: its defaults with what the file says over them.
     fn settings(&self, hostname: String, state_dir: &Path) -> Result<conductor::Settings> {
-        let mut settings = conductor::Settings::new(self.hostname.clone().unwrap_or(hostname), state_dir);
+        // It stands in URLs and in paths of files.
+        let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if hostname.is_empty() || hostname.len() > LONGEST_NAME || !hostname.chars().all(is_usual) {
+            bail!(
+                "the name \"{}\" can't be a conductor's: set conductor.hostname to letters, digits, '.', '-', '_' and ':', {LONGEST_NAME} \
+                 of them at most",
+                hostname.escape_debug()
+            );
+        }
+        let mut settings = conductor::Settings::new(hostname, state_dir);
+        settings.conductor_group = self.conductor_group.as_deref().unwrap_or_default().to_lowercase();
         let seconds = |place: &mut Duration, value: Option<u64>| {
             if let Some(value) = value {
                 *place = Duration::from_secs(value);

@@ -7,6 +7,7 @@ mod listener;
 mod metadata;
 mod patient;
 mod ramdisk_command;
+mod roles;
 mod serve;
 mod tls;
 mod traces;

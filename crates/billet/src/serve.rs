@@ -8,13 +8,14 @@ use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::database::Place;
 use crate::listener::{self, Door};
 use crate::metadata;
+use crate::roles::{self, Roles};
 use crate::tls;
 use crate::traces::Traces;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
 use api::auth::{PasswordFile, ProjectName};
 use bmc::Registry;
-use conductor::{Conductor, NodeBootSource, StoredLeases};
+use conductor::{Conductor, NodeBootSource, Role, StoredLeases};
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
@@ -54,6 +55,12 @@ pub struct Arguments {
     /// Who may use the API [default: own].
     #[arg(long, value_enum)]
     auth: Option<Auth>,
+    /// What this process does, where several share a database [default: api,conductor,netboot].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,…")]
+    roles: Option<Vec<roles::Name>>,
+    /// Name of this process among those that share a database [default: the host's].
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -63,7 +70,7 @@ pub fn main(arguments: Arguments) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let machines = runtime_of_machines()?;
-    let traces = Traces::start(&file.tracing, &host_name(), runtime.handle())?;
+    let traces = Traces::start(&file.tracing, &host_name(&arguments, &file), runtime.handle())?;
     log_to_stderr(&traces);
     let outcome = runtime.block_on(serve(arguments, file, started, machines.handle()));
     traces.end();
@@ -85,8 +92,10 @@ fn runtime_of_machines() -> Result<Runtime> {
         .context("starting the runtime of machines")
 }
 
-fn host_name() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
+/// What this process is called.
+fn host_name(arguments: &Arguments, file: &File) -> String {
+    let name = arguments.hostname.clone().or_else(|| file.conductor.hostname.clone());
+    name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned())
 }
 
 /// Lines go to stderr; spans, which would be repeated in each of them, only to where traces go.
@@ -110,6 +119,10 @@ fn log_to_stderr(traces: &Traces) {
 async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Handle) -> Result<()> {
     let listen = arguments.listen.or(file.api.listen).unwrap_or((Ipv4Addr::LOCALHOST, API_PORT).into());
     let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::Own);
+    let roles = Roles::new(arguments.roles.as_deref().or(file.roles.as_deref()))?;
+    if !roles.has(Role::Api) && arguments.listen.is_some() {
+        bail!("--listen is for a process with the role api, and this one has {}", names(&roles));
+    }
     if auth == Auth::None && !listen.ip().is_loopback() && !file.api.open_to_the_network {
         bail!(
             "{listen} can be reached by others and there is no authentication: use --auth own, basic or keystone, listen on \
@@ -122,26 +135,29 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
     }
     let mut api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.place.state_dir(&file)?;
-    let mut settings = file.conductor_settings(host_name(), &state_dir)?;
+    let mut settings = conductor_settings(&arguments, &file, &state_dir)?;
+    settings.roles = roles.list();
+    settings.drivers = Some(driver_names(&api_settings));
 
     let (for_operators, for_machines) = listener::raise_file_limit();
-    let door = Door::new("api", file.api.max_connections.unwrap_or(for_operators));
     // Before anybody can see that it runs, and ask it to end.
     let end = end_signals()?;
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
-    let listener = bind(listen).await?;
-    let listen = listener.local_addr().unwrap_or(listen);
+    let listener = if roles.has(Role::Api) { Some(bind(listen).await?) } else { None };
+    let listen = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(listen);
     let metrics = match file.metrics.listen {
         Some(address) => Some(bind(address).await.context("metrics.listen")?),
         None => None,
     };
     let store = arguments.place.open(&file, &state_dir).await?;
+    roles.check(store.is_shared())?;
     if !store.is_shared() {
         // Whoever held nodes of it is dead.
         store.release_all().await.context("state directory")?;
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    if auth == Auth::Own {
+    api_settings.cloud = auth == Auth::Own;
+    if auth == Auth::Own && roles.has(Role::Api) {
         if tls.is_none() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "passwords and tokens travel over plain HTTP to {listen}: set api.tls_certificate and api.tls_key, or put TLS in front"
@@ -151,15 +167,19 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
         let reach = Reach { base_url: format!("{scheme}://{}", from_here(listen)), certificate };
         bootstrap(&store, &state_dir, &reach).await.context("state directory")?;
         api_settings.auth = own(&file, &store, &state_dir)?;
-        api_settings.cloud = true;
     }
     if api_settings.cloud {
         settings.storage = Some(file.image.backend(&state_dir)?);
     }
     let conductor =
         Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
-    let stop = CancellationToken::new();
+    conductor.join().await?;
+    let (stop, gone) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
+    let kept = tokio::spawn({
+        let (conductor, gone) = (conductor.clone(), gone.clone());
+        async move { conductor.keep(gone).await }
+    });
 
     let state = Arc::new(ApiState {
         store: store.clone(),
@@ -167,39 +187,49 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
-    api::image::resume(&state).await.context("state directory")?;
-    api::object_store::recover(&state).await.context("state directory")?;
-    {
-        let (state, stop) = (state.clone(), stop.clone());
-        tasks.spawn(async move { stop.run_until_cancelled(api::object_store::run(state)).await });
+    // Of an earlier run, perhaps with other interfaces.
+    store.put_own_addresses(conductor.hostname(), &[]).await.context("the network service")?;
+    if roles.has(Role::Netboot) {
+        let side = MachineSide {
+            runtime: machines,
+            door: Door::new("machines", file.netboot.max_connections.unwrap_or(for_machines)),
+            stop: &stop,
+            tasks: &tasks,
+        };
+        start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &side).await?;
     }
-    let side = MachineSide {
-        runtime: machines,
-        door: Door::new("machines", file.netboot.max_connections.unwrap_or(for_machines)),
-        stop: &stop,
-        tasks: &tasks,
-    };
-    start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &side).await?;
-    {
-        let (conductor, stop) = (conductor.clone(), stop.clone());
-        tasks.spawn(async move { conductor.run(stop).await });
+    if roles.has(Role::Conductor) {
+        let (conductor, until) = (conductor.clone(), stop.clone());
+        tasks.spawn(async move { conductor.work(until).await });
+        tasks.spawn(api::upkeep::run(state.clone(), stop.clone()));
     }
-    tasks.spawn(listener::serve(listener, tls, api::operator_router(state.clone()), door, stop.clone()));
+    let api = listener.as_ref().map(|_| format!("{scheme}://{listen}"));
+    if let Some(listener) = listener {
+        let door = Door::new("api", file.api.max_connections.unwrap_or(for_operators));
+        let router = api::operator_router(state.clone());
+        tasks.spawn(listener::serve(listener, tls, router, door, stop.clone()));
+        tasks.spawn(greet_keystone(state.clone(), stop.clone()));
+    }
     telemetry::table::BUILD.set([env!("CARGO_PKG_VERSION")], 1.0);
     if let Some(listener) = metrics {
         let door = Door::new("metrics", METRICS_CONNECTIONS);
-        let router = api::metrics::router(state.clone());
-        tasks.spawn(listener::serve(listener, None, router, door, stop.clone()));
+        tasks.spawn(listener::serve(listener, None, api::metrics::router(state), door, stop.clone()));
     }
-    tasks.spawn(greet_keystone(state, stop.clone()));
 
     tracing::info!(
-        api = %format!("{scheme}://{listen}"),
+        api = api.as_deref().unwrap_or("none"),
+        roles = names(&roles),
+        hostname = conductor.hostname(),
         state_dir = %state_dir.display(),
         ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
-    end.await;
+    let mut kept = kept;
+    let ousted = tokio::select! {
+        () = end => None,
+        // It ends by itself only where another process has this one's name.
+        kept = &mut kept => Some(kept),
+    };
     tracing::info!("draining");
     stop.cancel();
     tasks.close();
@@ -209,9 +239,31 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
             "some requests did not end in time; their work goes on at the next start"
         );
     }
+    gone.cancel();
+    let kept = match ousted {
+        Some(kept) => kept,
+        None => kept.await,
+    };
+    conductor.leave().await;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
+    Ok(kept.context("keeping this process's place among the others")??)
+}
+
+fn conductor_settings(arguments: &Arguments, file: &File, state_dir: &Path) -> Result<conductor::Settings> {
+    file.conductor_settings(host_name(arguments, file), state_dir)
+}
+
+/// Every driver that a node served from here may have: hardware types and the classic names that stand for them.
+fn driver_names(settings: &api::Settings) -> Vec<String> {
+    let types = settings.drivers.hardware_types().into_iter().map(|hardware| hardware.name);
+    let classic = model::driver::CLASSIC_DRIVERS.iter().map(|driver| driver.name);
+    let classic = classic.filter(|name| settings.drivers.serves(name).is_some());
+    types.chain(classic).map(str::to_owned).collect()
+}
+
+fn names(roles: &Roles) -> String {
+    roles.list().iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
@@ -316,8 +368,6 @@ async fn start_machine_side(
     side: &MachineSide<'_>,
 ) -> Result<()> {
     let &MachineSide { stop, tasks, .. } = side;
-    // Of an earlier run, perhaps with other interfaces.
-    store.put_own_addresses(&[]).await.context("the network service")?;
     if section.enabled == Some(false) {
         return Ok(());
     }
@@ -342,7 +392,10 @@ async fn start_machine_side(
     let ramdisks = api::ramdisk_router(state.clone());
     // Where tokens travel over TLS, they don't also travel without.
     let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
-    store.put_own_addresses(&own.collect::<Vec<_>>()).await.context("the network service")?;
+    store
+        .put_own_addresses(conductor.hostname(), &own.collect::<Vec<_>>())
+        .await
+        .context("the network service")?;
     let router = servers.router().merge(if over_tls.is_some() {
         // What machines boot may be an image.
         api::image::machines::router(state.clone())

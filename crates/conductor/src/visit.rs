@@ -4,6 +4,7 @@ use crate::Conductor;
 use crate::agent::AgentClient;
 use crate::hardware;
 use crate::measure;
+use crate::members::Held;
 use crate::outcome::Failure;
 use bmc::{Bmc, BmcError};
 use jiff::Timestamp;
@@ -11,14 +12,14 @@ use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Claim, Guard};
+use store::Guard;
 
 /// A claimed node while a handler works on it.
 pub struct Visit<'a> {
     /// The conductor at work.
     pub conductor: &'a Conductor,
-    /// The claim that every write checks.
-    pub claim: &'a Claim,
+    /// The claim that every write checks, and the gate before what is done outside.
+    pub held: &'a Held,
     /// The node as of the last read or write, secrets included.
     pub node: Node,
     /// The last write ended the claim.
@@ -29,8 +30,8 @@ pub struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     /// Begins a visit to a node just claimed.
-    pub fn new(conductor: &'a Conductor, claim: &'a Claim, node: Node) -> Self {
-        Self { conductor, claim, node, is_released: false, seen: Mutex::default() }
+    pub fn new(conductor: &'a Conductor, held: &'a Held, node: Node) -> Self {
+        Self { conductor, held, node, is_released: false, seen: Mutex::default() }
     }
 
     /// Now.
@@ -46,7 +47,7 @@ impl<'a> Visit<'a> {
         let (_, node) = self
             .conductor
             .store()
-            .edit_node(self.node.uuid, Guard::Held(self.claim), now, |edit| {
+            .edit_node(self.node.uuid, Guard::Held(self.held.claim()), now, |edit| {
                 edit.events.extend(seen);
                 change(edit);
                 release = edit.release;
@@ -61,7 +62,7 @@ impl<'a> Visit<'a> {
 
     /// Reads the node anew.
     pub async fn refresh(&mut self) -> Result<(), Failure> {
-        self.node = self.conductor.store().node_with_secrets(self.claim.node).await?.node;
+        self.node = self.conductor.store().node_with_secrets(self.node.uuid).await?.node;
         Ok(())
     }
 
@@ -74,7 +75,7 @@ impl<'a> Visit<'a> {
     /// Writes what was seen; for those who are about to wait.
     pub async fn flush(&self) -> Result<(), Failure> {
         let seen = std::mem::take(&mut *self.seen());
-        Ok(self.conductor.store().record(&seen).await?)
+        Ok(self.conductor.store().record_held(self.held.claim(), &seen).await?)
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<LogEvent>> {
@@ -97,6 +98,7 @@ impl<'a> Visit<'a> {
         tell: impl FnOnce(&T) -> String,
     ) -> Result<T, Failure> {
         self.flush().await?;
+        self.held.check()?;
         let started = self.now();
         let answer = measure::bmc(&self.node, doing, call).await;
         let event = |detail: String| {
@@ -118,6 +120,7 @@ impl<'a> Visit<'a> {
 
     /// The node's agent.
     pub fn agent(&self) -> Result<AgentClient, Failure> {
+        self.held.check()?;
         Ok(AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?)
     }
 }

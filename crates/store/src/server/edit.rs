@@ -92,7 +92,7 @@ impl Store {
     ) -> Result<(T, Server), E> {
         let mut tx = self.write().await?;
         let before: Server = record::read(&mut tx, server).await?;
-        let node = self.read_open(&mut tx, node, Guard::Free, now).await?;
+        let node = self.read_open(&mut tx, node, Guard::Free).await?;
         let ports: Vec<Port> = of_node(&mut tx, "ports", node.uuid).await?;
         let portgroups: Vec<Portgroup> = of_node(&mut tx, "portgroups", node.uuid).await?;
         let mut edit = ServerEdit::new(before.clone());
@@ -112,7 +112,7 @@ impl Store {
         // A reconciler that goes on with a server does so for the request that began it.
         let of_server = || edit.server.work.request_id.as_deref().map(Origin::of_request);
         let origin = request::current().or_else(of_server);
-        let writing = self.write_edit(&mut tx, &node, &mut machine.edit, false, now);
+        let writing = self.write_edit(&mut tx, &node, &mut machine.edit, None, now);
         let told = request::on_behalf_of(origin, writing).await?;
         self.write_server(&mut tx, &before, &mut edit, now).await?;
         tx.commit().await?;
