@@ -413,6 +413,12 @@ mod tests {
         assert_eq!(settings.clean_priorities["deploy.erase_devices"], 0);
         assert_eq!(settings.clean_priorities["vendor.x"], 7);
         assert_eq!(settings.inspection.hooks.len(), 2);
+        let sync = "[conductor]\nsync_power_state_interval = 0\nforce_power_state_during_sync = false\n\
+                    power_state_sync_max_retries = 5\npower_failure_recovery_interval = 60\n";
+        let sync: File = toml::from_str(sync).unwrap();
+        let sync = sync.conductor_settings("h".into(), Path::new("/x")).unwrap().power_sync;
+        let (interval, recovery_interval) = (Duration::ZERO, Duration::from_secs(60));
+        assert_eq!(sync, conductor::PowerSync { interval, force: false, max_retries: 5, recovery_interval });
         for (wrong, named) in [
             ("[inspector]\nhooks = [\"ports\"]\n", "validate-interfaces"),
             ("[inspector]\nadd_ports = \"some\"\n", "active, all, pxe"),

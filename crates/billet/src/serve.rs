@@ -140,6 +140,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
     settings.drivers = Some(driver_names(&api_settings));
 
     let (for_operators, for_machines) = listener::raise_file_limit();
+    let door = Door::new("api", file.api.max_connections.unwrap_or(for_operators));
     // Before anybody can see that it runs, and ask it to end.
     let end = end_signals()?;
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
@@ -203,17 +204,17 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
         tasks.spawn(async move { conductor.work(until).await });
         tasks.spawn(api::upkeep::run(state.clone(), stop.clone()));
     }
-    let api = listener.as_ref().map(|_| format!("{scheme}://{listen}"));
-    if let Some(listener) = listener {
-        let door = Door::new("api", file.api.max_connections.unwrap_or(for_operators));
-        let router = api::operator_router(state.clone());
-        tasks.spawn(listener::serve(listener, tls, router, door, stop.clone()));
-        tasks.spawn(greet_keystone(state.clone(), stop.clone()));
-    }
     telemetry::table::BUILD.set([env!("CARGO_PKG_VERSION")], 1.0);
     if let Some(listener) = metrics {
         let door = Door::new("metrics", METRICS_CONNECTIONS);
-        tasks.spawn(listener::serve(listener, None, api::metrics::router(state), door, stop.clone()));
+        let router = api::metrics::router(state.clone());
+        tasks.spawn(listener::serve(listener, None, router, door, stop.clone()));
+    }
+    let api = listener.as_ref().map(|_| format!("{scheme}://{listen}"));
+    if let Some(listener) = listener {
+        let router = api::operator_router(state.clone());
+        tasks.spawn(listener::serve(listener, tls, router, door, stop.clone()));
+        tasks.spawn(greet_keystone(state, stop.clone()));
     }
 
     tracing::info!(
