@@ -19,7 +19,12 @@ pub struct ApiError {
     pub shape: Shape,
     /// Methods of a 405.
     pub allow: Option<String>,
+    /// When to come again, in seconds; a 503 says so in any case.
+    pub retry_after: Option<u32>,
 }
+
+/// When to come again where nobody knows better, in seconds.
+const RETRY_AFTER: u32 = 5;
 
 /// Shape of an error's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +40,7 @@ pub enum Shape {
 impl ApiError {
     /// Any status with its text.
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), shape: Shape::Wrapped, allow: None }
+        Self { status, text: text.into(), shape: Shape::Wrapped, allow: None, retry_after: None }
     }
 
     /// 400.
@@ -64,6 +69,17 @@ impl ApiError {
             StatusCode::NOT_ACCEPTABLE,
             format!("Request not acceptable. The minimal required API version should be {version}"),
         )
+    }
+
+    /// 503 of a request of which nothing was begun.
+    pub fn busy(text: impl Into<String>, retry_after: u32) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+    }
+
+    /// `Retry-After`, in seconds, of an answer that should have one.
+    pub fn comes_again(&self) -> Option<u32> {
+        let is_unavailable = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        self.retry_after.or(is_unavailable.then_some(RETRY_AFTER))
     }
 
     /// 409.

@@ -17,10 +17,12 @@ pub mod call;
 pub mod cloud;
 pub mod compute;
 pub mod error;
+pub mod gate;
 pub mod identity;
 pub mod image;
 pub mod limits;
 pub mod metadata;
+pub mod metrics;
 pub mod network;
 pub mod object_store;
 mod openapi;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub disallowed_steps: Vec<String>,
     /// The image service's.
     pub images: image::ImageSettings,
+    /// How much is worked on at once.
+    pub gates: gate::Gates,
 }
 
 impl Default for Settings {
@@ -101,6 +105,7 @@ impl Default for Settings {
             allow_md5_checksum: true,
             disallowed_steps: vec!["vendor.send_raw".to_owned()],
             images: image::ImageSettings::default(),
+            gates: gate::Gates::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::baremetal::schema::Property;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use axum::http::{Method, StatusCode};
 use model::version::Microversion;
 use std::collections::{HashMap, HashSet};
@@ -50,6 +51,14 @@ impl Verb {
             "DELETE" => Some(Verb::Delete),
             "COPY" => Some(Verb::Copy),
             _ => None,
+        }
+    }
+
+    /// What a request of this method usually costs.
+    pub const fn class(self) -> Class {
+        match self {
+            Verb::Get => Class::Look,
+            Verb::Post | Verb::Put | Verb::Patch | Verb::Delete | Verb::Copy => Class::Change,
         }
     }
 
@@ -121,6 +130,8 @@ pub struct Route {
     pub takes: Option<Takes>,
     /// Largest body, in bytes.
     pub body_limit: usize,
+    /// By what it costs.
+    pub class: Class,
     /// What serves it.
     pub handler: Handler,
 }
@@ -143,6 +154,7 @@ impl Route {
             query_since: &[],
             takes: None,
             body_limit: crate::limits::BODY_BYTES,
+            class: verb.class(),
             handler,
         }
     }
@@ -210,6 +222,12 @@ impl Route {
     /// Takes bodies of this size.
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// Costs something else than its method says.
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = class;
         self
     }
 

@@ -4,6 +4,7 @@ use crate::args::Args;
 use crate::auth::Caller;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::metrics::{self, Measured};
 use crate::route::{Audience, Found, Route, Verb};
 use crate::{ApiState, ArrivedAt, OverTls};
 use crate::{baremetal, body, cloud, versions};
@@ -16,6 +17,8 @@ use axum::response::Response;
 use model::version::{Microversion, NO_DOT_JSON};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+use telemetry::request::on_behalf_of;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// Where a cloud's catalog has the bare-metal service.
@@ -35,11 +38,11 @@ pub fn router(state: Arc<ApiState>, audience: Audience) -> Router {
 }
 
 /// What is known of a request so far; headers of the answer are written from it.
-#[derive(Default)]
 struct Progress {
     version: Option<Microversion>,
     /// How links begin, once somebody was refused.
     base_url: String,
+    measured: Measured,
 }
 
 async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> Response {
@@ -49,11 +52,19 @@ async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> R
     {
         return cloud::answer(state, service, request).await;
     }
+    if audience == Audience::Operator && request.uri().path() == metrics::PATH {
+        return metrics::answer(&state, request).await;
+    }
     let id = request_id();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let mut progress = Progress::default();
-    let outcome = serve(&state, audience, request, &mut progress).await;
+    let mut progress = Progress {
+        version: None,
+        base_url: String::new(),
+        measured: Measured::begin("baremetal", &request, &id),
+    };
+    let span = progress.measured.span.clone();
+    let outcome = serve(&state, audience, request, &mut progress).instrument(span).await;
     let mut response = match outcome {
         Ok((route, reply)) => succeed(route, reply),
         Err(error) => fail(&state, &error, &progress.base_url),
@@ -70,7 +81,8 @@ async fn answer(state: Arc<ApiState>, audience: Audience, request: Request) -> R
     } else {
         tracing::debug!(%id, %method, %path, status = status.as_u16(), "request");
     }
-    response
+    progress.measured.end(status);
+    state.settings.gates.counted(response)
 }
 
 async fn serve(
@@ -102,6 +114,9 @@ async fn serve(
             return Err(ApiError::not_found(format!("Not Found: there is nothing at {}.", parts.uri.path())));
         }
     };
+    progress.measured.route = route.path;
+    // Before anything is read or looked up for a request that can't be served.
+    state.settings.gates.look(route.class)?;
     let version = match requested {
         // Billet's own routes are versioned by their path and speak of everything.
         _ if !route.is_versioned() => Microversion::MAX,
@@ -149,10 +164,16 @@ async fn serve(
         arrived_at: arrived_at(&parts),
     };
     call.authorize(route).await?;
-    call.body = body::read(body, &parts.headers, route.body_limit).await?;
+    call.body = body::read(body, &parts.headers, route.body_limit, &state.settings.gates.requests).await?;
+    let pass = state.settings.gates.enter(route.class).await?;
     // A task of its own: a client that hangs up leaves no half-done work and no claim behind, and a defect in one handler
     // costs one answer.
-    let reply = tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
+    let work = async move {
+        let _pass = pass;
+        (route.handler)(call).await
+    };
+    let work = on_behalf_of(Some(progress.measured.origin.clone()), work);
+    let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -243,13 +264,16 @@ fn succeed(route: &Route, reply: Reply) -> Response {
     response
 }
 
-fn fail(state: &ApiState, error: &ApiError, base_url: &str) -> Response {
+pub(crate) fn fail(state: &ApiState, error: &ApiError, base_url: &str) -> Response {
     let mut response = Response::new(Body::from(error.body().to_string()));
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(allow) = error.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
         headers.insert(header::ALLOW, allow);
+    }
+    if let Some(seconds) = error.comes_again() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     if error.status == StatusCode::UNAUTHORIZED
         && let Some(challenge) = state.settings.auth.challenge(base_url)

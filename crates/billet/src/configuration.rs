@@ -187,6 +187,14 @@ pub struct Conductor {
     pub boot_attempts: Option<u32>,
     /// How long a BMC or an agent may fail before the work fails.
     pub bmc_patience: Option<u64>,
+    /// Each BMC is asked for its machine's power at least so often; 0 for never.
+    pub sync_power_state_interval: Option<u64>,
+    /// Bring machines back to the recorded power; else the record follows the machine.
+    pub force_power_state_during_sync: Option<bool>,
+    /// So many failures in a row put a node into maintenance.
+    pub power_state_sync_max_retries: Option<u32>,
+    /// How often a BMC is asked that failed so; 0 for never.
+    pub power_failure_recovery_interval: Option<u64>,
     /// Kernel parameters of the ramdisk.
     pub kernel_append_params: Option<String>,
     /// Directory with `vmlinuz` and `initramfs`; `ramdisk` in the state directory by default.
@@ -295,6 +303,11 @@ impl Conductor {
         seconds(&mut settings.boot_retry, self.boot_retry);
         seconds(&mut settings.boot_retry_after_fetch, self.boot_retry_after_fetch);
         seconds(&mut settings.bmc_patience, self.bmc_patience);
+        let sync = &mut settings.power_sync;
+        seconds(&mut sync.interval, self.sync_power_state_interval);
+        seconds(&mut sync.recovery_interval, self.power_failure_recovery_interval);
+        sync.force = self.force_power_state_during_sync.unwrap_or(sync.force);
+        sync.max_retries = self.power_state_sync_max_retries.unwrap_or(sync.max_retries);
         settings.boot_attempts = self.boot_attempts.unwrap_or(settings.boot_attempts);
         settings.automated_clean = self.automated_clean.unwrap_or(settings.automated_clean);
         settings.max_concurrent_deploy = self.max_concurrent_deploy.unwrap_or(settings.max_concurrent_deploy);

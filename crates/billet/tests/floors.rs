@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("model", 0, &[]),
     ("wire", 0, &[]),
     ("disk", 0, &[]),
+    ("telemetry", 0, &[]),
     ("store", 1, &[]),
     ("bmc", 1, &[]),
     ("netboot", 1, &[]),

@@ -136,6 +136,21 @@ pub enum BmcError {
 }
 
 impl BmcError {
+    /// The kind in a few words, for counting.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::WrongCredentials { .. } => "wrong credentials",
+            Self::CipherRefused { .. } => "cipher refused",
+            Self::PrivilegeRefused { .. } => "privilege refused",
+            Self::BadPacket { .. } => "bad packet",
+            Self::NoFreeSession { .. } => "no free session",
+            Self::Refused { .. } => "refused",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+
     /// May the same call succeed a little later without anybody changing anything?
     pub fn is_transient(&self) -> bool {
         match self {

@@ -157,4 +157,8 @@ pub trait Bmc: Send + Sync {
     /// Sends a command of the caller's own: network function (even), command, data. Gives the response's data behind a completion
     /// code of 0.
     fn send_raw(&self, netfn: u8, command: u8, data: Vec<u8>) -> BmcFuture<'_, Vec<u8>>;
+    /// Is a session kept between calls, which ends by itself unless it is used ([`Registry::session_use`] says how often)?
+    fn keeps_session(&self) -> bool {
+        false
+    }
 }

@@ -66,9 +66,18 @@ impl Registry {
         self.lock().fake.remove(name);
     }
 
-    /// Closes sessions that were not used for [`Limits::keep`] and drops BMCs that nobody holds any more.
+    /// Sessions that are to stay open are used at least this often.
+    pub fn session_use(&self) -> Duration {
+        self.limits.keep * 4 / 5
+    }
+
+    /// Closes sessions that were not used for [`Limits::keep`] and drops BMCs that nobody holds any more. It looks at all of them, so
+    /// it does nothing where that was done a moment ago.
     pub fn evict_idle(&self) {
-        self.lock().evict_idle();
+        let mut shelves = self.lock();
+        if shelves.swept.elapsed() >= SWEEP_EVERY.min(self.limits.keep) {
+            shelves.evict_idle();
+        }
     }
 
     /// Number of IPMI BMCs on the shelf.

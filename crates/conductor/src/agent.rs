@@ -1,5 +1,6 @@
 //! Calls to the ramdisk agent (`conductor.md` §13): HTTPS against exactly the certificate that its heartbeat brought.
 
+use crate::measure;
 use model::agent::{CommandList, CommandRequest, CommandResult};
 use model::node::AgentLink;
 use reqwest::StatusCode;
@@ -98,13 +99,14 @@ impl AgentClient {
             .post(self.commands_url(Some(wait)))
             .header("content-type", "application/json")
             .body(body);
-        self.read(request, name).await
+        measure::agent(name, self.read(request, name)).await
     }
 
     /// Every command of this boot, oldest first.
     pub async fn commands(&self) -> Result<Vec<CommandResult>, AgentError> {
         let request = self.http.get(self.commands_url(None));
-        Ok(self.read::<CommandList>(request, "its list of commands").await?.commands)
+        let list = self.read::<CommandList>(request, "its list of commands");
+        Ok(measure::agent("commands", list).await?.commands)
     }
 
     /// The token is of the URL alphabet (see `lookup.rs`), so that it needs no escaping.

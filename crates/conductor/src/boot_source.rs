@@ -3,6 +3,7 @@
 use crate::hardware;
 use crate::image;
 use crate::lease;
+use crate::measure;
 use crate::partition_image;
 use crate::{Conductor, Settings};
 use jiff::Timestamp;
@@ -76,6 +77,8 @@ impl BootSource for NodeBootSource {
     }
 
     fn observe(&self, seen: Observation) {
+        let (kind, event, ok, _) = in_words(&seen.seen);
+        measure::seen(&seen, kind.as_str(), event, ok);
         if self.seen.try_send((Timestamp::now(), seen)).is_err() {
             tracing::warn!(
                 "more is seen on the boot network than can be written down; some of it is dropped"
@@ -229,8 +232,17 @@ async fn record(conductor: &Conductor, at: Timestamp, seen: Observation) -> Resu
 }
 
 fn log_event(at: Timestamp, seen: &Observation) -> LogEvent {
+    let (kind, name, ok, lasted) = in_words(&seen.seen);
+    let began = lasted.and_then(|lasted| at.checked_sub(lasted).ok()).unwrap_or(at);
+    let mut event = LogEvent::new(seen.node, began, kind, name, seen.to_string());
+    event.ok = ok;
+    if lasted.is_some() { event.until(at) } else { event }
+}
+
+/// What was seen in the words of the event log: kind, name, whether it went well, and how long it took.
+fn in_words(seen: &Seen) -> (EventKind, &'static str, bool, Option<jiff::SignedDuration>) {
     let took = |duration: std::time::Duration| jiff::SignedDuration::try_from(duration).unwrap_or_default();
-    let (kind, name, ok, lasted) = match &seen.seen {
+    match seen {
         Seen::Offered(_) => (EventKind::Dhcp, "offer", true, None),
         Seen::Leased(_) => (EventKind::Dhcp, "lease", true, None),
         Seen::AddressRefused { .. } => (EventKind::Dhcp, "refuse", true, None),
@@ -247,11 +259,7 @@ fn log_event(at: Timestamp, seen: &Observation) -> LogEvent {
         Seen::FetchFinished { took: lasted, .. } => (EventKind::Http, "send", true, Some(took(*lasted))),
         Seen::FetchCut { took: lasted, .. } => (EventKind::Http, "send", false, Some(took(*lasted))),
         _ => (EventKind::Dhcp, "seen", true, None),
-    };
-    let began = lasted.and_then(|lasted| at.checked_sub(lasted).ok()).unwrap_or(at);
-    let mut event = LogEvent::new(seen.node, began, kind, name, seen.to_string());
-    event.ok = ok;
-    if lasted.is_some() { event.until(at) } else { event }
+    }
 }
 
 /// The database as the DHCP server's memory of its leases.

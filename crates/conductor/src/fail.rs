@@ -2,6 +2,7 @@
 
 use crate::hardware;
 use crate::history;
+use crate::measure;
 use crate::outcome::Failure;
 use crate::runner;
 use crate::steps;
@@ -30,6 +31,7 @@ pub async fn record(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failu
                 // Moved on meanwhile by a user's verb: that verb has the last word.
                 return;
             }
+            measure::failed(node, now);
             edit.history.extend(told);
             node.last_error = Some(text.clone());
             node.fault = fault.or(node.fault);

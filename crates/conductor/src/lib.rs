@@ -20,10 +20,12 @@ mod image;
 pub mod inspection;
 mod lease;
 mod lookup;
+mod measure;
 pub mod members;
 mod outcome;
 mod partition_image;
 mod power;
+mod power_sync;
 mod provision;
 pub mod request;
 mod rescue_password;
@@ -40,6 +42,7 @@ pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
 pub use members::{Held, JoinError, Role, Share};
+pub use power_sync::{PowerSync, Sweep};
 pub use request::*;
 pub use servers::{RebootKind, Rebuild, Requester, ServerMetadata};
 pub use settings::Settings;
@@ -64,13 +67,21 @@ struct Inner {
     members: Members,
     /// Somebody wants a node.
     wishes: Notify,
+    power: power_sync::Tally,
 }
 
 impl Conductor {
     /// Makes a conductor over a store; it moves nothing until [`Conductor::run`].
     pub fn new(store: Store, settings: Settings, bmcs: Arc<Registry>) -> Self {
         Self {
-            inner: Arc::new(Inner { store, settings, bmcs, members: Members::new(), wishes: Notify::new() }),
+            inner: Arc::new(Inner {
+                store,
+                settings,
+                bmcs,
+                members: Members::new(),
+                wishes: Notify::new(),
+                power: power_sync::Tally::default(),
+            }),
         }
     }
 
@@ -90,13 +101,14 @@ impl Conductor {
         kept
     }
 
-    /// Moves nodes and servers, and finds nodes for allocations, until `stop`; returns when the visits under way have come to their next
-    /// record. The conductor has to be kept a member meanwhile ([`Conductor::join`], [`Conductor::keep`]).
+    /// Moves nodes and servers, finds nodes for allocations and keeps an eye on power, until `stop`; returns when the visits under way
+    /// have come to their next record. The conductor has to be kept a member meanwhile ([`Conductor::join`], [`Conductor::keep`]).
     pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(
             runner::run(self.clone(), stop.clone()),
             allocation::run(self.clone(), stop.clone()),
-            servers::run(self.clone(), stop)
+            servers::run(self.clone(), stop.clone()),
+            power_sync::run(self.clone(), stop)
         );
     }
 
@@ -116,6 +128,15 @@ impl Conductor {
 
     pub(crate) fn members(&self) -> &Members {
         &self.inner.members
+    }
+
+    /// What the synchronisation of power has come to so far.
+    pub fn power_sweeps(&self) -> Sweep {
+        self.inner.power.read()
+    }
+
+    pub(crate) fn power_tally(&self) -> &power_sync::Tally {
+        &self.inner.power
     }
 
     pub(crate) fn wishes(&self) -> &Notify {

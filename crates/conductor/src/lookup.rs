@@ -14,6 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use store::Guard;
+use telemetry::table;
 use uuid::Uuid;
 
 /// Octets of randomness in a token; 43 characters of text.
@@ -41,10 +42,12 @@ impl Conductor {
                 let state = edit.node.provision_state;
                 let mut event = LogEvent::new(Some(uuid), now, EventKind::Agent, "lookup", "");
                 if !state.answers_lookup() {
+                    table::LOOKUPS.count(["refused"]);
                     event.detail = format!("refused: no ramdisk is expected in state \"{state}\"");
                     edit.events.push(event.failed());
                     return Ok::<_, RequestError>(None);
                 }
+                table::LOOKUPS.count(["ok"]);
                 let token = hand_out(&mut edit.node, fresh);
                 if token.expose() == MASK {
                     event.detail = "the token was given out before; this caller gets a mask".into();
@@ -105,6 +108,7 @@ impl Conductor {
                 Ok(None)
             })
             .await?;
+        table::HEARTBEATS.count([if refused.is_some() { "refused" } else { "ok" }]);
         match refused {
             Some(text) => Err(RequestError::Invalid(text)),
             None => Ok(()),

@@ -2,6 +2,7 @@
 
 use crate::fake;
 use crate::history;
+use crate::measure;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use bmc::PowerAction;
@@ -57,7 +58,8 @@ async fn act_and_wait(
     let started = Instant::now();
     let mut pause = FIRST_LOOK;
     loop {
-        let state = recorded(bmc.power_state().await.map_err(|source| Failure::Bmc { doing, source })?);
+        let looked = measure::bmc(&visit.node, "power status", bmc.power_state()).await;
+        let state = recorded(looked.map_err(|source| Failure::Bmc { doing, source })?);
         if state == goal {
             let now = visit.now().to_string();
             visit
@@ -125,6 +127,11 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
             edit.node.target_power_state = None;
             edit.node.power_timeout_seconds = None;
             edit.node.work.pauses.clear();
+            // A machine that could not be brought back to what is recorded is asked for again.
+            if edit.node.work.power_sync && error.is_some() {
+                edit.node.power_state = Some(target.outcome());
+            }
+            edit.node.work.power_sync = false;
             edit.node.last_error = error;
         })
         .await?;
@@ -151,7 +158,7 @@ pub async fn reboot(
 }
 
 /// The BMC's word as the node records it.
-fn recorded(state: bmc::PowerState) -> PowerState {
+pub fn recorded(state: bmc::PowerState) -> PowerState {
     match state {
         bmc::PowerState::On => PowerState::On,
         bmc::PowerState::Off => PowerState::Off,

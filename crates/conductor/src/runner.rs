@@ -8,6 +8,7 @@ use crate::boot;
 use crate::errand;
 use crate::fail;
 use crate::history;
+use crate::measure;
 use crate::members::Held;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
@@ -20,8 +21,11 @@ use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
 use store::{Served, StoreError};
+use telemetry::request::on_behalf_of;
+use telemetry::table;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// Nodes that are taken up in one round.
@@ -83,14 +87,11 @@ async fn attend(conductor: Conductor, held: Held, node: Result<Node, StoreError>
     let uuid = held.claim().node;
     match node {
         Ok(node) => {
-            let mut visit = Visit::new(&conductor, &held, node);
-            if held.keep(go_on(&mut visit, &stop)).await.is_err() {
-                tracing::warn!(node = %uuid, "the claim was lost; another conductor goes on");
-            }
-            if let Err(error) = visit.flush().await {
-                tracing::error!(node = %uuid, %error, "what was seen of the node can't be written");
-            }
-            if visit.is_released {
+            let span = measure::visit_span(&node);
+            let origin = measure::origin_of(&node, &span);
+            let _measured = measure::Visited::begin(&node);
+            let visit = pay(&conductor, &held, node, &stop).instrument(span);
+            if on_behalf_of(origin, visit).await {
                 held.settle();
                 return;
             }
@@ -100,6 +101,20 @@ async fn attend(conductor: Conductor, held: Held, node: Result<Node, StoreError>
     if let Err(error) = held.release().await {
         tracing::error!(node = %uuid, %error, "the claim can't be released yet");
     }
+}
+
+/// Does what there is to do about a node for now. `true`: the claim ended with it.
+async fn pay(conductor: &Conductor, held: &Held, node: Node, stop: &CancellationToken) -> bool {
+    let uuid = node.uuid;
+    let mut visit = Visit::new(conductor, held, node);
+    if held.keep(go_on(&mut visit, stop)).await.is_err() {
+        table::CLAIMS_LOST.count([]);
+        tracing::warn!(node = %uuid, "the claim was lost; another conductor goes on");
+    }
+    if let Err(error) = visit.flush().await {
+        tracing::error!(node = %uuid, %error, "what was seen of the node can't be written");
+    }
+    visit.is_released
 }
 
 async fn go_on(visit: &mut Visit<'_>, stop: &CancellationToken) {
@@ -222,7 +237,6 @@ fn rests(node: &Node) -> bool {
 
 /// The event of a transition that was just made.
 pub fn moved(node: &Node, from: ProvisionState, now: Timestamp, detail: &str) -> LogEvent {
-    tracing::info!(node = %node.uuid, %from, to = %node.provision_state, detail, "provision state");
     LogEvent::new(
         Some(node.uuid),
         now,

@@ -3,6 +3,7 @@
 use crate::fake::Delays;
 use crate::inspection;
 use crate::members::Role;
+use crate::power_sync::PowerSync;
 use images::Backend;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub bmc_patience: Duration,
     /// `[conductor] power_state_change_timeout`.
     pub power_timeout: Duration,
+    /// How the power of machines at rest is synchronised.
+    pub power_sync: PowerSync,
     /// `[conductor] soft_power_off_timeout`.
     pub soft_power_off_timeout: Duration,
     /// `[pxe] kernel_append_params`.
@@ -92,6 +95,7 @@ impl Settings {
             boot_attempts: 3,
             bmc_patience: Duration::from_secs(180),
             power_timeout: Duration::from_secs(60),
+            power_sync: PowerSync::default(),
             soft_power_off_timeout: Duration::from_secs(600),
             kernel_append_params: "nofb vga=normal".to_owned(),
             ramdisk_dir: state_dir.join("ramdisk"),

@@ -3,6 +3,7 @@
 use crate::Conductor;
 use crate::agent::AgentClient;
 use crate::hardware;
+use crate::measure;
 use crate::members::Held;
 use crate::outcome::Failure;
 use bmc::{Bmc, BmcError};
@@ -99,7 +100,7 @@ impl<'a> Visit<'a> {
         self.flush().await?;
         self.held.check()?;
         let started = self.now();
-        let answer = call.await;
+        let answer = measure::bmc(&self.node, doing, call).await;
         let event = |detail: String| {
             LogEvent::new(Some(self.node.uuid), started, EventKind::Bmc, doing, detail).until(self.now())
         };

@@ -14,6 +14,7 @@ pub use wire::ipmi::message::Privilege;
 
 use crate::chassis::Chassis;
 use boot_options::BootOptions;
+use futures_util::FutureExt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,7 +80,8 @@ pub struct IpmiSim {
 }
 
 struct Shared {
-    socket: std::net::UdpSocket,
+    /// Until it is served.
+    socket: Mutex<Option<std::net::UdpSocket>>,
     address: SocketAddr,
     manufacturer: u32,
     chassis: Arc<dyn Chassis>,
@@ -129,7 +131,7 @@ impl IpmiSim {
         };
         let shared = Shared {
             address: socket.local_addr()?,
-            socket,
+            socket: Mutex::new(Some(socket)),
             manufacturer: config.manufacturer,
             boot: Mutex::new(BootOptions::new(chassis.boots())),
             chassis,
@@ -168,16 +170,19 @@ impl IpmiSim {
         lock(&self.shared.faults).received
     }
 
-    /// Serves until cancelled.
+    /// Serves until cancelled; once, since the socket goes then.
     ///
     /// # Errors
     /// What the socket gives; refused or unreachable clients are no error.
     pub async fn run(&self, cancel: CancellationToken) -> io::Result<()> {
-        let socket = Arc::new(UdpSocket::from_std(self.shared.socket.try_clone()?)?);
+        let socket = lock(&self.shared.socket).take();
+        let socket = socket.ok_or_else(|| io::Error::other("the simulator is served already"))?;
+        let socket = Arc::new(UdpSocket::from_std(socket)?);
         let mut buffer = [0; MAX_DATAGRAM + 1];
+        let mut cancelled = std::pin::pin!(cancel.cancelled());
         loop {
             let (length, peer) = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
+                () = &mut cancelled => return Ok(()),
                 received = socket.recv_from(&mut buffer) => match received {
                     Ok(received) => received,
                     // An ICMP message about an earlier answer: the client has gone.
@@ -199,10 +204,10 @@ impl IpmiSim {
         }
     }
 
-    /// Carries a request out beside the others, so that a slow chassis delays nobody else.
+    /// Carries a request out; where that takes time, beside the others, so that a slow chassis delays nobody else.
     fn handle(&self, socket: &Arc<UdpSocket>, peer: SocketAddr, pending: Pending) {
         let (sim, socket) = (self.clone(), socket.clone());
-        tokio::spawn(async move {
+        let mut work = Box::pin(async move {
             let (completion, data) = match sim.shared.room.try_acquire() {
                 Ok(_permit) => {
                     let forced = lock(&sim.shared.faults).wrong_reply(&pending.request);
@@ -224,6 +229,9 @@ impl IpmiSim {
                 sim.forget_sessions();
             }
         });
+        if work.as_mut().now_or_never().is_none() {
+            tokio::spawn(work);
+        }
     }
 
     /// Sends an answer, spoilt and delayed as the faults say.
@@ -232,6 +240,9 @@ impl IpmiSim {
             let mut faults = lock(&self.shared.faults);
             (faults.spoil(reply), faults.delay)
         };
+        if delay.is_zero() && packets.iter().all(|packet| socket.try_send_to(packet, peer).is_ok()) {
+            return;
+        }
         let socket = socket.clone();
         let send = async move {
             if !delay.is_zero() {

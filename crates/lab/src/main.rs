@@ -21,7 +21,9 @@ macro_rules! say {
     };
 }
 
+mod bench_command;
 mod fleet_command;
+mod soak_command;
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
@@ -54,6 +56,8 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Several servers on one database, which are killed while they deploy a fleet; then looks whether anything was lost.
+    Soak(soak_command::Arguments),
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -68,6 +72,10 @@ enum BenchVerb {
     Api(BenchArguments),
     /// The services around it: first start, tokens, images, a thousand servers.
     Cloud(BenchArguments),
+    /// The synchronisation of power over a fleet of simulated BMCs.
+    Power(bench_command::PowerArguments),
+    /// A fleet's whole life: enrolled, cleaned, deployed, taken back.
+    Fleet(bench_command::FleetArguments),
 }
 
 #[derive(clap::Args)]
@@ -220,10 +228,13 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             raise_file_limit();
             runtime()?.block_on(fleet_command::run(arguments))
         }
+        Verb::Soak(arguments) => runtime()?.block_on(soak_command::run(arguments)),
         Verb::Postgres { command } => runtime()?.block_on(beside_postgres(&command)),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
+        Verb::Bench(BenchVerb::Power(arguments)) => bench_command::power(arguments),
+        Verb::Bench(BenchVerb::Fleet(arguments)) => bench_command::fleet(arguments),
     }
 }
 
@@ -332,6 +343,11 @@ fn measure(arguments: BenchArguments, benchmark: Benchmark) -> anyhow::Result<Ex
     };
     let mut table = bench::Table::default();
     let outcome = benchmark(&options, &mut table, &mut |step| eprintln!("{step} …"));
+    report(&table, outcome)
+}
+
+/// Prints what was measured; a missed bar is said, and is no failure.
+fn report(table: &bench::Table, outcome: lab::error::Result<()>) -> anyhow::Result<ExitCode> {
     say!("{table}");
     outcome?;
     match table.missed() {

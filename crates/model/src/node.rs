@@ -152,6 +152,8 @@ pub struct Work {
     pub children_done: Vec<Uuid>,
     /// The ramdisk has sent what it found; it is to be looked at.
     pub has_findings: bool,
+    /// The power change under way was not asked for by a user: the machine was found in another state than is recorded.
+    pub power_sync: bool,
 }
 
 /// A delay that was begun. It stays listed when it is over, so that the work that it delayed is not delayed again.
@@ -256,6 +258,16 @@ const OPTIONAL: &[&str] = &[
     "secure_boot",
     "due",
 ];
+
+/// The request that work came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its identifier, as its client was told: `req-…`.
+    pub request_id: String,
+    /// Its span, in the words of W3C's header `traceparent`; none where traces go nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
 
 /// A node as stored. Field names are the API's wherever the API has them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -418,6 +430,9 @@ pub struct Node {
     /// Counts wishes and heartbeats: a conductor that is about to wait sees by it that something came in between.
     #[serde(default)]
     pub nudges: u64,
+    /// The request that asked for what is under way, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Progress of the work under way.
     #[serde(default, skip_serializing_if = "is_default")]
     pub work: Work,
@@ -484,6 +499,7 @@ impl Node {
             interfaces: Interfaces::default(),
             due: None,
             nudges: 0,
+            origin: None,
             work: Work::default(),
             agent: AgentLink::default(),
         }

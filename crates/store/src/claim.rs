@@ -6,6 +6,7 @@ use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::node::Node;
 use sqlx::{AssertSqlSafe, Row};
+use telemetry::table;
 use uuid::Uuid;
 
 /// Who claims: a process in one of its sessions.
@@ -102,6 +103,7 @@ impl Store {
         if let Some(row) = row {
             let epoch = row.try_get("lease_epoch")?;
             tx.commit().await?;
+            table::CLAIMS_TAKEN.count([]);
             return Ok(Claim { node, holder: holder.clone(), epoch });
         }
         let row = sqlx::query("SELECT lease_holder FROM nodes WHERE uuid = $1")
@@ -186,6 +188,7 @@ impl Store {
         }
         let rows = query.fetch_all(&mut *tx).await?;
         tx.commit().await?;
+        table::CLAIMS_TAKEN.add([], rows.len() as u64);
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let Ok(uuid) = Uuid::parse_str(row.try_get("uuid")?) else { continue };

@@ -7,7 +7,7 @@ use crate::readers::Readers;
 use crate::seal::Sealer;
 use crate::sqlite;
 use crate::state_dir;
-use crate::transaction::{Reach, Write};
+use crate::transaction::{Backend, Reach, Write};
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -222,8 +222,16 @@ impl Store {
     async fn begin(&self, reach: Reach) -> Result<Write> {
         match &self.inner.writers {
             // Writers queue up, and those that do share a transaction.
-            Writers::Sqlite(writer) => Ok(Write::Sqlite(writer.write().await?)),
-            Writers::Postgres(database) => Ok(Write::Postgres(database.write(reach).await?)),
+            Writers::Sqlite(writer) => Ok(Write::new(Backend::Sqlite(writer.write().await?))),
+            Writers::Postgres(database) => Ok(Write::new(Backend::Postgres(database.write(reach).await?))),
+        }
+    }
+
+    /// Changes that wait for their turn.
+    pub(crate) fn waiting_writers(&self) -> usize {
+        match &self.inner.writers {
+            Writers::Sqlite(writer) => writer.waiting(),
+            Writers::Postgres(database) => database.waiting(),
         }
     }
 

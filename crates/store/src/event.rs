@@ -6,6 +6,8 @@ use crate::{Result, Store, micros};
 use jiff::Timestamp;
 use model::event::LogEvent;
 use sqlx::Row;
+use telemetry::request::{self, Origin};
+use telemetry::{EVENTS, table};
 use uuid::Uuid;
 
 /// Appends an event, and the claim under which it came about.
@@ -26,7 +28,31 @@ pub(crate) async fn insert(tx: &mut Write, event: &LogEvent, claim: Option<&Clai
     .bind(micros(Timestamp::now()))
     .execute(&mut **tx)
     .await?;
+    tx.tell(Told { event: event.clone(), origin: request::current() });
     Ok(())
+}
+
+/// An event that was written, to be told once it is safe.
+pub(crate) struct Told {
+    event: LogEvent,
+    origin: Option<Origin>,
+}
+
+impl Told {
+    /// One line of the process's log, with a field for each thing that one may want to find it by.
+    pub fn tell(self) {
+        let LogEvent { node_uuid, duration_us, kind, name, ok, detail, .. } = &self.event;
+        table::EVENTS.count([kind.as_str(), if *ok { "ok" } else { "failed" }]);
+        let node = node_uuid.map(tracing::field::display);
+        let duration_ms = duration_us.map(|micros| micros as f64 / 1e3);
+        let request_id = self.origin.as_ref().map(|origin| &*origin.id);
+        let kind = kind.as_str();
+        if *ok {
+            tracing::info!(target: EVENTS, node, kind, name, ok, duration_ms, request_id, detail);
+        } else {
+            tracing::warn!(target: EVENTS, node, kind, name, ok, duration_ms, request_id, detail);
+        }
+    }
 }
 
 impl Store {

@@ -4,20 +4,21 @@ use crate::claim::{self, Claim};
 use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
 use crate::transaction::Write;
-use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, server};
+use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
 use model::Secret;
 use model::bios::BiosSetting;
 use model::compute::scheduler::size;
-use model::event::LogEvent;
+use model::event::{EventKind, LogEvent};
 use model::firmware::FirmwareComponent;
 use model::history::HistoryEntry;
-use model::node::{Node, Object};
+use model::node::{Node, Object, Origin};
 use model::secret::{MASK, is_secret_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
+use telemetry::request;
 use uuid::Uuid;
 
 /// A node with what is known about it beside its document.
@@ -184,6 +185,15 @@ pub(crate) fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
     if let Value::Object(inner) = whole {
         *object = inner;
     }
+}
+
+/// Did a user just ask for something that takes work?
+fn asks_for_work(before: &Node, edit: &Edit) -> bool {
+    let after = &edit.node;
+    edit.events.iter().any(|event| event.kind == EventKind::Request)
+        && (before.provision_state != after.provision_state
+            || before.target_power_state != after.target_power_state
+            || before.errand != after.errand)
 }
 
 impl Store {
@@ -362,6 +372,13 @@ impl Store {
             allocation::follow(tx, before, &mut edit.node).await?;
             told = server::follow(tx, before, &edit.node, now).await?;
             edit.node.updated_at = Some(now);
+            if asks_for_work(before, edit) {
+                edit.node.origin = request::current().map(|origin| Origin {
+                    request_id: origin.id.to_string(),
+                    traceparent: origin.traceparent.as_deref().map(str::to_owned),
+                });
+            }
+            measure::moved(before, &edit.node, now);
             self.write_node(tx, &edit.node, release).await?;
         } else if release {
             claim::end(tx, uuid).await?;

@@ -1,5 +1,6 @@
 //! A change under way, on either database.
 
+use crate::event::Told;
 use crate::migrations::Dialect;
 use crate::statements::Statements;
 use crate::{Result, postgres, sqlite};
@@ -18,43 +19,62 @@ pub(crate) enum Reach {
 }
 
 /// A connection within a transaction. What is not committed by [`Write::commit`] is taken back.
-pub(crate) enum Write {
+pub(crate) struct Write {
+    backend: Backend,
+    /// What is to be told once it is committed.
+    told: Vec<Told>,
+}
+
+/// The transaction of either database.
+pub(crate) enum Backend {
     Sqlite(sqlite::Write),
     Postgres(postgres::Write),
 }
 
 impl Write {
+    /// A change in a transaction that has begun.
+    pub fn new(backend: Backend) -> Self {
+        Self { backend, told: Vec::new() }
+    }
+
+    /// Has something told once the change is on the disk.
+    pub fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
     /// The words that the database understands.
     pub fn dialect(&self) -> Dialect {
-        match self {
-            Write::Sqlite(_) => Dialect::Sqlite,
-            Write::Postgres(_) => Dialect::Postgres,
+        match &self.backend {
+            Backend::Sqlite(_) => Dialect::Sqlite,
+            Backend::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// What ends a `SELECT` of rows that are to stay as they were read until the change is written.
     pub fn row_lock(&self) -> &'static str {
-        match self {
-            Write::Sqlite(_) => "",
+        match &self.backend {
+            Backend::Sqlite(_) => "",
             // Weaker than FOR UPDATE: rows that refer to this one may be added meanwhile.
-            Write::Postgres(_) => " FOR NO KEY UPDATE",
+            Backend::Postgres(_) => " FOR NO KEY UPDATE",
         }
     }
 
     /// What ends a `SELECT` of rows that others may be at: those are left out.
     pub fn row_lock_of_free(&self) -> &'static str {
-        match self {
-            Write::Sqlite(_) => "",
-            Write::Postgres(_) => " FOR NO KEY UPDATE SKIP LOCKED",
+        match &self.backend {
+            Backend::Sqlite(_) => "",
+            Backend::Postgres(_) => " FOR NO KEY UPDATE SKIP LOCKED",
         }
     }
 
     /// Returns when the change is safe on the disk, or could not be brought there.
     pub async fn commit(self) -> Result<()> {
-        match self {
-            Write::Sqlite(write) => write.commit().await,
-            Write::Postgres(write) => write.commit().await,
+        match self.backend {
+            Backend::Sqlite(write) => write.commit().await?,
+            Backend::Postgres(write) => write.commit().await?,
         }
+        self.told.into_iter().for_each(Told::tell);
+        Ok(())
     }
 }
 
@@ -62,18 +82,18 @@ impl Deref for Write {
     type Target = dyn Statements;
 
     fn deref(&self) -> &Self::Target {
-        match self {
-            Write::Sqlite(write) => &**write,
-            Write::Postgres(write) => write.connection(),
+        match &self.backend {
+            Backend::Sqlite(write) => &**write,
+            Backend::Postgres(write) => write.connection(),
         }
     }
 }
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        match self {
-            Write::Sqlite(write) => &mut **write,
-            Write::Postgres(write) => write.connection_mut(),
+        match &mut self.backend {
+            Backend::Sqlite(write) => &mut **write,
+            Backend::Postgres(write) => write.connection_mut(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::schema::{FLAG, Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use crate::handler;
 use crate::route::Verb::{Get, Put};
 use crate::route::{Route, Takes};
@@ -17,6 +18,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_boot_device",
         handler!(show),
     )
+    .class(Class::Slow)
     .says("Asks the BMC which device the node boots from.")
     .query(&[]),
     Route::new(
@@ -25,6 +27,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:set_boot_device",
         handler!(set),
     )
+    .class(Class::Slow)
     .says("Sets the device that the node boots from.")
     .takes(Takes::Arguments(BOOT_DEVICE, &["boot_device"]))
     .success(StatusCode::NO_CONTENT),
@@ -34,6 +37,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_boot_device",
         handler!(supported),
     )
+    .class(Class::Slow)
     .says("Lists the devices that the node can be told to boot from.")
     .query(&[]),
 ];

@@ -3,6 +3,7 @@
 use super::TABLE;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use crate::handler;
 use crate::route::Route;
 use crate::route::Verb::Get;
@@ -16,18 +17,22 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/", "public_api", handler!(root))
         .says("Shows the versions of the API.")
         .public()
+        .class(Class::Free)
         .ramdisk(),
     Route::new(Get, "/v1", "public_api", handler!(v1))
         .says("Shows what there is below /v1.")
         .public()
+        .class(Class::Free)
         .ramdisk(),
     Route::new(Get, "/healthcheck", "public_api", handler!(health))
         .says("Says whether the database answers.")
-        .public(),
+        .public()
+        .class(Class::Free),
     Route::new(Get, "/openapi.json", "public_api", handler!(crate::openapi::show))
         .says("Describes this API as an OpenAPI document.")
         .query(&[])
-        .public(),
+        .public()
+        .class(Class::Free),
 ];
 
 fn version(base: &str) -> Value {

@@ -3,6 +3,7 @@
 use super::schema::{Property, STRING, property};
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use crate::handler;
 use crate::route::Verb::{Get, Put};
 use crate::route::{Route, Takes};
@@ -18,6 +19,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:inject_nmi",
         handler!(inject_nmi),
     )
+    .class(Class::Slow)
     .says("Sends the node a non-maskable interrupt.")
     .since(INJECT_NMI)
     .takes(Takes::Arguments(&[], &[]))
@@ -28,6 +30,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_indicator_state",
         handler!(list),
     )
+    .class(Class::Slow)
     .says("Lists the node's indicator lamps.")
     .since(INDICATORS)
     .query(&[]),
@@ -37,6 +40,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:get_indicator_state",
         handler!(show),
     )
+    .class(Class::Slow)
     .says("Asks the BMC for the state of an indicator lamp.")
     .since(INDICATORS)
     .query(&[]),
@@ -46,6 +50,7 @@ pub const ROUTES: &[Route] = &[
         "baremetal:node:set_indicator_state",
         handler!(set),
     )
+    .class(Class::Slow)
     .says("Sets an indicator lamp.")
     .since(INDICATORS)
     .takes(Takes::Arguments(STATE, &["state"]))

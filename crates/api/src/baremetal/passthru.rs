@@ -4,6 +4,7 @@ use super::drivers;
 use crate::args::object;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use crate::handler;
 use crate::route::Verb::{Delete, Get, Patch, Post, Put};
 use crate::route::{Handler, Route, Takes, Verb};
@@ -74,7 +75,7 @@ const fn row(
     } else {
         Route::new(verb, paths[0], policy, handler).query(&["method"])
     };
-    let route = route.says("Calls a method of the vendor interface.");
+    let route = route.says("Calls a method of the vendor interface.").class(Class::Slow);
     if matches!(verb, Verb::Get) { route } else { route.takes(Takes::Anything) }
 }
 

@@ -6,6 +6,7 @@ use super::schema::{Property, TEXT, property};
 use crate::args::normal_mac;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
+use crate::gate::Class;
 use crate::handler;
 use crate::limits::{INSPECTION_BODY_BYTES, LOOKUP_ADDRESSES};
 use crate::route::Verb::{Get, Post};
@@ -26,14 +27,16 @@ pub const ROUTES: &[Route] = &[
         .query(&["addresses", "node_uuid"])
         .since(v::RAMDISK)
         .public()
-        .ramdisk(),
+        .ramdisk()
+        .class(Class::Machine),
     Route::new(Post, "/v1/heartbeat/{node}", "baremetal:node:ipa_heartbeat", handler!(heartbeat))
         .says("Says that the node's ramdisk is there, and where.")
         .takes(Takes::Arguments(HEARTBEAT, &["callback_url"]))
         .since(v::RAMDISK)
         .success(StatusCode::ACCEPTED)
         .public()
-        .ramdisk(),
+        .ramdisk()
+        .class(Class::Machine),
     // Ironic serves it from 1.84 on, and to ramdisks that ask for nothing, which is 1.1; the handler tells these from the rest.
     Route::new(
         Post,
@@ -47,7 +50,8 @@ pub const ROUTES: &[Route] = &[
     .success(StatusCode::ACCEPTED)
     .body_limit(INSPECTION_BODY_BYTES)
     .public()
-    .ramdisk(),
+    .ramdisk()
+    .class(Class::Machine),
 ];
 
 /// `GET /v1/lookup?addresses=…&node_uuid=…`

@@ -91,7 +91,12 @@ impl CloudError {
 
 impl From<ApiError> for CloudError {
     fn from(error: ApiError) -> Self {
-        Self::new(error.status, error.text)
+        let again = error.comes_again();
+        let error = Self::new(error.status, error.text);
+        match again {
+            Some(seconds) => error.with(header::RETRY_AFTER, seconds.to_string()),
+            None => error,
+        }
     }
 }
 

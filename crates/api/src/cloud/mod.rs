@@ -26,6 +26,8 @@ pub use versions::Versions;
 use crate::ApiState;
 use crate::auth::Caller;
 use crate::body;
+use crate::error::ApiError;
+use crate::metrics::Measured;
 use crate::route::{Audience, Found, Table, Verb};
 use crate::serve::{base_url, decoded, request_id};
 use axum::body::{Body, Bytes};
@@ -34,6 +36,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::{Arc, LazyLock};
+use telemetry::request::on_behalf_of;
+use tracing::Instrument;
 
 /// One service of the cloud.
 pub struct Service {
@@ -71,6 +75,8 @@ pub(crate) fn service(path: &str) -> Option<&'static Service> {
 pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, request: Request) -> Response {
     let id = request_id();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut measured = Measured::begin(service.kind, &request, &id);
+    let span = measured.span.clone();
     let minor = match &service.versions {
         Some(versions) => versions.requested(request.headers()),
         None => Ok(0),
@@ -79,7 +85,10 @@ pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, requ
     let (parts, body) = request.into_parts();
     let base_url = base_url(&state, &parts);
     let outcome = match minor {
-        Ok(minor) => serve(&state, service, parts, body, &base_url, minor, &id).await,
+        Ok(minor) => {
+            let served = serve(&state, service, parts, body, &base_url, minor, &id, &mut measured);
+            served.instrument(span).await
+        }
         Err(error) => Err(error),
     };
     let mut response = outcome.unwrap_or_else(|error| fail(&state, service, &error, &base_url, &id));
@@ -95,9 +104,11 @@ pub(crate) async fn answer(state: Arc<ApiState>, service: &'static Service, requ
     } else {
         tracing::debug!(%id, %method, %path, status = status.as_u16(), "request");
     }
-    response
+    measured.end(status);
+    state.settings.gates.counted(response)
 }
 
+#[expect(clippy::too_many_arguments, reason = "all that is known of a request by then")]
 async fn serve(
     state: &Arc<ApiState>,
     service: &'static Service,
@@ -106,6 +117,7 @@ async fn serve(
     base_url: &str,
     minor: u16,
     id: &str,
+    measured: &mut Measured,
 ) -> Result<Response, CloudError> {
     let mut segments = decoded(parts.uri.path())?;
     // The service's own prefix.
@@ -118,6 +130,10 @@ async fn serve(
             return Err(CloudError::not_found(format!("There is nothing at {}.", parts.uri.path())));
         }
     };
+    measured.route = route.path;
+    let gates = &state.settings.gates;
+    // Before anything is read or looked up for a request that can't be served.
+    gates.look(route.class).map_err(ApiError::from)?;
     let caller = match route.access {
         Access::Public => Caller::default(),
         Access::Granted if !parts.headers.contains_key("x-auth-token") => Caller::default(),
@@ -139,12 +155,18 @@ async fn serve(
     };
     call.check_access(route)?;
     match route.takes {
-        Takes::Json(limit) => call.body = body::read(body, &call.headers, limit).await?,
+        Takes::Json(limit) => call.body = body::read(body, &call.headers, limit, &gates.requests).await?,
         Takes::Stream => call.stream = Stream::new(body),
     }
     let is_head = call.method == axum::http::Method::HEAD;
     // A task of its own: a client that hangs up leaves no half-done work behind, and a defect in one handler costs one answer.
-    let reply = tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
+    let pass = gates.enter(route.class).await.map_err(ApiError::from)?;
+    let work = async move {
+        let _pass = pass;
+        (route.handler)(call).await
+    };
+    let work = on_behalf_of(Some(measured.origin.clone()), work);
+    let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(CloudError::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,7 @@
 //! Routes of the cloud's services, as data.
 
 use super::{Access, Call, CloudError, Reply};
+use crate::gate::Class;
 use crate::limits::BODY_BYTES;
 use crate::route::{Audience, Row, Verb};
 use axum::http::StatusCode;
@@ -38,6 +39,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Its body.
     pub takes: Takes,
+    /// By what it costs.
+    pub class: Class,
     /// What serves it.
     pub handler: Handler,
 }
@@ -53,6 +56,7 @@ impl Route {
             success: StatusCode::OK,
             summary: "",
             takes: Takes::Json(BODY_BYTES),
+            class: verb.class(),
             handler,
         }
     }
@@ -84,6 +88,13 @@ impl Route {
     /// Reads its body itself.
     pub const fn streams(mut self) -> Self {
         self.takes = Takes::Stream;
+        self.class = Class::Transfer;
+        self
+    }
+
+    /// Costs something else than its method says.
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = class;
         self
     }
 }

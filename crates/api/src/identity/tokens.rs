@@ -8,6 +8,7 @@ use super::token_document::describe;
 use super::validated::{Place, Validated, Void, roles_there};
 use crate::auth::Own;
 use crate::cloud::{Access, Call, CloudError, Reply, Route};
+use crate::gate::Class;
 use crate::handler;
 use crate::limits::{AUTH_BODY_BYTES, TOKEN_EXPIRED_WINDOW, TOKEN_TIME};
 use crate::route::Verb::{Delete, Get, Post};
@@ -26,6 +27,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Post, "/v3/auth/tokens", Access::Public, handler!(issue))
         .success(StatusCode::CREATED)
         .body_limit(AUTH_BODY_BYTES)
+        // Its password is checked behind a queue of its own.
+        .class(Class::Slow)
         .says("Issues a token."),
     Route::new(Get, "/v3/auth/tokens", Access::User, handler!(show)).says("Checks a token and describes it."),
     Route::new(Delete, "/v3/auth/tokens", Access::User, handler!(revoke))

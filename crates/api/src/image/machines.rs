@@ -135,6 +135,7 @@ impl HttpBody for Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
+        telemetry::table::IMAGE_BYTES.add([], self.sent);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let now = Timestamp::now();
         let took: SignedDuration = now.duration_since(self.began);

@@ -167,7 +167,9 @@ async fn put_manifest(call: &Call, guest: &Guest, stream: Body) -> Result<Reply,
     if guest.temp_url.is_some() {
         return Err(CloudError::invalid("A manifest can't be uploaded by a temporary URL."));
     }
-    let body = crate::body::read(stream, &call.headers, MAX_MANIFEST_SIZE).await?;
+    let body =
+        crate::body::read(stream, &call.headers, MAX_MANIFEST_SIZE, &call.state.settings.gates.requests)
+            .await?;
     let requests = parse_static(&body).map_err(|error| CloudError::invalid(error.0))?;
     let mut problems = String::new();
     let mut segments = Vec::with_capacity(requests.len());

@@ -100,7 +100,8 @@ impl Site {
         self._dir.path()
     }
 
-    async fn set(settings: Settings) -> Self {
+    /// The same with other settings.
+    pub async fn set(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = store::testing::open(dir.path()).await.unwrap();
         Self::over(dir, store, settings)

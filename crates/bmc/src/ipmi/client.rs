@@ -320,6 +320,10 @@ impl Bmc for IpmiBmc {
             turn.run_raw(netfn, command, data, repeat).await
         })
     }
+
+    fn keeps_session(&self) -> bool {
+        true
+    }
 }
 
 /// Longest data of a raw command: one LAN message.

@@ -3,6 +3,7 @@
 
 use super::{bmc_of, implementation, problem, wants_uefi};
 use crate::Conductor;
+use crate::measure;
 use crate::request::{BootDevice, Indicator, RequestError, VirtualMedia};
 use crate::wording::unsupported;
 use bmc::{Bmc, BmcError, BootOverride, FirmwareMode, PowerAction};
@@ -27,7 +28,7 @@ impl Conductor {
             return Ok(BootDevice { device: Some("pxe".to_owned()), persistent: Some(true) });
         }
         let bmc = bmc_of(self, &node).map_err(RequestError::Invalid)?;
-        let found = self.holding(uuid, bmc.boot_override()).await??;
+        let found = self.holding(uuid, measure::bmc(&node, "boot device", bmc.boot_override())).await??;
         if found.device == bmc::BootDevice::None && implementation(&node, InterfaceKind::Management) == "fake"
         {
             // Pretended hardware has nothing but a network to boot from.
@@ -67,7 +68,7 @@ impl Conductor {
         let mode = Some(if uefi { FirmwareMode::Uefi } else { FirmwareMode::Bios });
         let bmc = bmc_of(self, &node).map_err(RequestError::Invalid)?;
         let call = bmc.set_boot_override(BootOverride { device: wanted, persistent, mode });
-        self.tell(uuid, "set boot device", device, call).await
+        self.tell(&node, "set boot device", device, call).await
     }
 
     /// What `boot_device` may be set to.
@@ -82,7 +83,7 @@ impl Conductor {
             return Err(RequestError::Invalid(unsupported(&node, "inject_nmi")));
         }
         let bmc: Arc<dyn Bmc> = bmc_of(self, &node).map_err(RequestError::Invalid)?;
-        self.tell(uuid, "inject NMI", "", bmc.set_power(PowerAction::Nmi)).await
+        self.tell(&node, "inject NMI", "", bmc.set_power(PowerAction::Nmi)).await
     }
 
     /// `GET …/management/indicators`: what a node has.
@@ -144,13 +145,14 @@ impl Conductor {
     /// Tells the BMC something under a claim, and leaves an event.
     async fn tell(
         &self,
-        uuid: Uuid,
-        doing: &str,
+        node: &Node,
+        doing: &'static str,
         detail: &str,
         call: impl Future<Output = Result<(), BmcError>>,
     ) -> Result<(), RequestError> {
         let started = Timestamp::now();
-        let answer = self.holding(uuid, call).await?;
+        let uuid = node.uuid;
+        let answer = self.holding(uuid, measure::bmc(node, doing, call)).await?;
         let detail = answer.as_ref().map_or_else(ToString::to_string, |()| detail.to_owned());
         let mut event =
             LogEvent::new(Some(uuid), started, EventKind::Bmc, doing, detail).until(Timestamp::now());

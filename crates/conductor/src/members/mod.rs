@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Claim, Holder, Joined, Member, Presence, Served, StoreError, uptime};
+use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -241,6 +242,7 @@ impl Conductor {
                 }
                 Ok(Ok(false)) | Err(_) => return false,
                 Ok(Err(error)) => {
+                    table::RENEWALS_FAILED.count([]);
                     tracing::error!(%error, left_ms = left.as_millis(), "the session can't be prolonged");
                     tokio::time::sleep(pause.min(left)).await;
                 }

@@ -69,19 +69,23 @@ async fn seek(conductor: &Conductor, mut seekers: Vec<Seeker>) -> Result<(), Sto
         if !left.is_empty() && pool.read_all(conductor, left.iter().map(|seeker| &seeker.server)).await? {
             seekers.append(&mut left);
         }
-        for seeker in left {
-            give_up(conductor, &mut pool, &mut refusals, seeker).await?;
-        }
+        let mut is_known = true;
         while let Some(done) = takes.join_next().await {
             let Ok((seeker, index, taken)) = done else { continue };
             match taken? {
-                Taken::Yes | Taken::Moved => {}
+                Taken::Yes => {}
+                // Another process has found it one, and the node is free still.
+                Taken::Moved => {
+                    pool.put_back(index);
+                    is_known = false;
+                }
                 Taken::Held => {
                     pool.hold(index);
                     seekers.push(seeker);
                 }
                 Taken::Unfit(node, objection) => {
                     pool.object(index, *node, &seeker.server, objection);
+                    is_known = false;
                     seekers.push(seeker);
                 }
                 Taken::Gone => {
@@ -89,6 +93,13 @@ async fn seek(conductor: &Conductor, mut seekers: Vec<Seeker>) -> Result<(), Sto
                     seekers.push(seeker);
                 }
             }
+        }
+        if !is_known {
+            // What one did not take may be for another.
+            seekers.append(&mut left);
+        }
+        for seeker in left {
+            give_up(conductor, &mut pool, &mut refusals, seeker).await?;
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ mod reserved;
 use crate::boot;
 use crate::hardware;
 use crate::history;
+use crate::measure;
 use crate::outcome::{Failure, Outcome};
 use crate::visit::Visit;
 use model::agent::Phase;
@@ -25,6 +26,7 @@ use model::node::{AgentLink, Node, Work};
 use model::state::Event;
 use model::step::Step;
 use serde_json::{Value, json};
+use tracing::Instrument;
 
 /// What carrying out one step came to.
 pub enum Progress {
@@ -237,7 +239,9 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
     if visit.node.work.started_at.is_none() {
         begin(visit, phase, &step).await?;
     }
-    match run(visit, phase, &step).await? {
+    let span = measure::step_span(&visit.node, &step);
+    let outcome = run(visit, phase, &step).instrument(span.clone()).await;
+    match outcome.inspect_err(|failure| measure::failed_span(&span, failure))? {
         Progress::Waiting => Ok(Some(Outcome::next(Event::Wait))),
         Progress::Held => Ok(Some(Outcome::next(Event::Hold))),
         Progress::Done => {
@@ -312,7 +316,10 @@ pub async fn poll(visit: &mut Visit<'_>, phase: Phase) -> Result<bool, Failure> 
     let Some(step) = current(&visit.node).cloned() else { return Ok(true) };
     let done = match reserved::goes_on(visit, &step).await? {
         Some(done) => done,
-        None => matches!(run(visit, phase, &step).await?, Progress::Done),
+        None => {
+            let span = measure::step_span(&visit.node, &step);
+            matches!(run(visit, phase, &step).instrument(span).await?, Progress::Done)
+        }
     };
     if done {
         finish(visit, &step).await?;
@@ -323,6 +330,7 @@ pub async fn poll(visit: &mut Visit<'_>, phase: Phase) -> Result<bool, Failure> 
 async fn finish(visit: &mut Visit<'_>, step: &Step) -> Result<(), Failure> {
     let now = visit.now();
     let name = step.full_name();
+    measure::step(&name, visit.node.work.started_at.unwrap_or(now), now, "ok");
     visit
         .edit(|edit| {
             let work = &mut edit.node.work;

@@ -46,7 +46,7 @@ impl Chassis for Switch {
 }
 
 pub struct Rack {
-    sim: IpmiSim,
+    pub sim: IpmiSim,
     pub on: Arc<AtomicBool>,
     stop: CancellationToken,
 }

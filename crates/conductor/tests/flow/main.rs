@@ -9,6 +9,7 @@ mod images;
 mod machine;
 mod members;
 mod partitions;
+mod power_sync;
 mod servers;
 mod site;
 mod verbs;

@@ -27,6 +27,8 @@ pub(super) struct Connection {
     head: usize,
     /// The header with the token, or nothing.
     token: String,
+    /// The microversion that is asked for.
+    version: &'static str,
 }
 
 /// An answer; its body lies in the connection.
@@ -73,12 +75,24 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).map_err(failed())?;
         stream.set_nodelay(true).map_err(failed())?;
         stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(failed())?;
-        Ok(Self { stream, request: Vec::new(), answer: Vec::new(), head: 0, token: String::new() })
+        Ok(Self {
+            stream,
+            request: Vec::new(),
+            answer: Vec::new(),
+            head: 0,
+            token: String::new(),
+            version: "latest",
+        })
     }
 
     /// From now on requests carry this token.
     pub fn authenticate(&mut self, token: &str) {
         self.token = format!("x-auth-token: {token}\r\n");
+    }
+
+    /// From now on requests ask for this microversion.
+    pub fn speak(&mut self, version: &'static str) {
+        self.version = version;
     }
 
     /// The header line with the token, its end included; empty without one.
@@ -93,7 +107,7 @@ impl Connection {
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// One request at the newest microversion, whatever its status.
+    /// One request, whatever its status.
     ///
     /// # Errors
     /// [`Error::Io`] when the connection breaks, [`Error::Invalid`] when the answer can't be read.
@@ -108,8 +122,9 @@ impl Connection {
         let failed = || Error::io("talking to the server about", path);
         write!(
             self.request,
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\nx-openstack-ironic-api-version: latest\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\nx-openstack-ironic-api-version: {}\r\n\
              {}content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            self.version,
             self.token,
             body.len()
         )

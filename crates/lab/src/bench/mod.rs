@@ -9,6 +9,8 @@ mod connection;
 mod crowd;
 mod cycle;
 mod fleet;
+mod power;
+mod rehearsal;
 mod server;
 mod table;
 
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 pub use cloud::cloud;
 use connection::Connection;
+pub use power::{PowerOptions, power};
+pub use rehearsal::{Phases, RehearsalOptions, rehearsal};
 use server::{Server, pause};
 pub use table::Table;
 use table::{Bar, median, milliseconds, percentile};

@@ -38,7 +38,15 @@ impl Server {
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once, [`Error::Timeout`] when it does not answer.
     pub fn start(program: &Path, dir: &Path) -> Result<Self> {
-        Self::start_with(program, dir, "auth = \"none\"\n")
+        Self::start_with(program, dir, "auth = \"none\"\n", "")
+    }
+
+    /// As [`Server::start`], with lines for the section `[conductor]`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_conductor(program: &Path, dir: &Path, conductor: &str) -> Result<Self> {
+        Self::start_with(program, dir, "auth = \"none\"\n", conductor)
     }
 
     /// As [`Server::start`], with users of its own, and the services around Ironic's.
@@ -46,13 +54,14 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn start_cloud(program: &Path, dir: &Path) -> Result<Self> {
-        Self::start_with(program, dir, "")
+        Self::start_with(program, dir, "", "")
     }
 
-    fn start_with(program: &Path, dir: &Path, api: &str) -> Result<Self> {
+    fn start_with(program: &Path, dir: &Path, api: &str, conductor: &str) -> Result<Self> {
         let config = dir.join("billet.toml");
         let settings = format!(
-            "[api]\n{api}enabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n"
+            "[api]\n{api}enabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n\
+             [conductor]\n{conductor}"
         );
         std::fs::write(&config, settings).map_err(Error::io("writing", &config))?;
         let log_path = dir.join("log");
@@ -109,14 +118,7 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] or [`Error::Invalid`] when the kernel does not say.
     pub fn cpu(&self) -> Result<Duration> {
-        let path = self.proc("stat");
-        let text = std::fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
-        // utime and stime are the 14th and 15th fields; the second is a name in brackets, which may hold anything.
-        let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: Option<u64> =
-            behind_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().ok()).sum();
-        let ticks = ticks.ok_or_else(|| Error::Invalid(format!("{} can't be read", path.display())))?;
-        Ok(Duration::from_millis(ticks * 1000 / ticks_per_second()))
+        cpu(&self.proc("stat"))
     }
 
     /// A line of `/proc/PID/status` in MiB: `VmRSS`, `VmHWM`.
@@ -135,6 +137,24 @@ impl Server {
     fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.process.id()))
     }
+}
+
+/// Processor time of this process: the clients', and the fleet's.
+///
+/// # Errors
+/// As [`Server::cpu`].
+pub(super) fn own_cpu() -> Result<Duration> {
+    cpu(Path::new("/proc/self/stat"))
+}
+
+fn cpu(path: &Path) -> Result<Duration> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
+    // utime and stime are the 14th and 15th fields; the second is a name in brackets, which may hold anything.
+    let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: Option<u64> =
+        behind_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().ok()).sum();
+    let ticks = ticks.ok_or_else(|| Error::Invalid(format!("{} can't be read", path.display())))?;
+    Ok(Duration::from_millis(ticks * 1000 / ticks_per_second()))
 }
 
 /// The kernel's clock ticks, in which `/proc/PID/stat` counts.

@@ -1,5 +1,6 @@
 //! One machine: its power, and what it does when that comes on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -26,8 +27,10 @@ pub struct Diary {
     pub ramdisks: u64,
     /// Images written to the end, repeats included.
     pub writes: u64,
-    /// The image that is on the disk.
+    /// The image that is on the disk; none where it is empty or half written.
     pub image: Option<String>,
+    /// The checksum that came with it.
+    pub checksum: Option<String>,
     /// Times that the disk was erased.
     pub erased: u64,
 }
@@ -38,6 +41,8 @@ pub(super) struct Machine {
     pub character: Character,
     pub times: Times,
     power: Mutex<Power>,
+    /// How often the BMC was asked for the power.
+    asked: AtomicU64,
     diary: Mutex<Diary>,
     boots: watch::Sender<u64>,
     agents: Arc<Agents>,
@@ -69,6 +74,7 @@ impl Machine {
             character,
             times,
             power: Mutex::default(),
+            asked: AtomicU64::new(0),
             diary: Mutex::default(),
             boots: watch::channel(0).0,
             agents: agents.clone(),
@@ -80,6 +86,25 @@ impl Machine {
     /// What it has been through.
     pub fn diary(&self) -> Diary {
         lock(&self.diary).clone()
+    }
+
+    /// Is it powered?
+    pub fn is_on(&self) -> bool {
+        lock(&self.power).is_on
+    }
+
+    /// How often the BMC was asked for the power, and answered.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Somebody presses the machine's own power button.
+    pub fn press(self: &Arc<Self>) {
+        if lock(&self.power).is_on {
+            self.power_off();
+        } else {
+            self.boot(BootFlags { device: BootDevice::None, persistent: false, uefi: false });
+        }
     }
 
     /// Writes something into the diary.
@@ -166,6 +191,7 @@ impl Machine {
 /// The BMC's side. A machine is switched by its own handle, since what it begins outlives the call.
 impl Chassis for Machine {
     fn is_on(&self) -> ChassisFuture<'_, Result<bool, String>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(lock(&self.power).is_on) })
     }
 

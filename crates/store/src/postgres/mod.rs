@@ -18,7 +18,9 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
 use sqlx_core::any::AnyValueKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use telemetry::{Timer, table};
 
 /// Connections on which changes are made, and as many that read.
 const CONNECTIONS: u32 = 8;
@@ -45,6 +47,23 @@ pub(crate) struct Postgres {
     readers: AnyPool,
     /// Those for notices, which sqlx has for PostgreSQL alone.
     own: PgPool,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One more change that waits, for as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Postgres {
@@ -54,6 +73,7 @@ impl Postgres {
         Ok(Self {
             writers: pool().connect_lazy(url)?,
             readers: pool().connect_lazy(url)?,
+            waiting: Arc::default(),
             own: PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect_lazy(url)?,
         })
     }
@@ -68,16 +88,26 @@ impl Postgres {
         &self.own
     }
 
+    /// Changes that wait until they may begin.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Begins a change, when those that are in its way have ended.
     pub async fn write(&self, reach: Reach) -> Result<Write> {
         let begin = match reach {
             Reach::All => format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
             Reach::Rows => format!("BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK})"),
         };
+        let waited = Timer::start();
+        let _waiting = Waiting::new(&self.waiting);
         let mut begins = 1;
         loop {
             match self.writers.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
-                Ok(transaction) => return Ok(Write { transaction }),
+                Ok(transaction) => {
+                    table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
+                    return Ok(Write { transaction });
+                }
                 Err(error) if begins < BEGINS && is_gone(&error) => begins += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -137,7 +167,11 @@ impl Write {
 
     /// Returns when the change is safe.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        let began = Timer::start();
+        self.transaction.commit().await?;
+        table::COMMIT_TIME.observe_time([], began.elapsed());
+        table::COMMIT_CHANGES.observe([], 1.0);
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use telemetry::{Timer, table};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 /// Changes that one `COMMIT` acknowledges at most.
@@ -70,12 +71,19 @@ impl Writer {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Changes that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::SeqCst)
+    }
+
     /// Queues up; out comes the connection within a transaction. What is not committed by [`Write::commit`] is taken back.
     pub async fn write(&self) -> Result<Write> {
+        let waited = Timer::start();
         let mut waiting = Waiting::new(&self.shared);
         let line = Arc::clone(&self.shared.line).lock_owned().await;
         waiting.has_come = true;
         drop(waiting);
+        table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
         // From here to the end nothing waits, so nobody can be dropped with the transaction in a state that is not known.
         let mut write = Write { shared: Arc::clone(&self.shared), line, settled: true };
         if write.line.stage != Stage::Idle && write.line.save().is_err() {
@@ -235,8 +243,11 @@ impl Line {
         if self.stage == Stage::Idle {
             return;
         }
+        let began = Timer::start();
         match self.connection.batch("COMMIT") {
             Ok(_) => {
+                table::COMMIT_TIME.observe_time([], began.elapsed());
+                table::COMMIT_CHANGES.observe([], self.members.len() as f64);
                 self.stage = Stage::Idle;
                 for member in self.members.drain(..) {
                     // Those who stopped waiting have what they wanted all the same.

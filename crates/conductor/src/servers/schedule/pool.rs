@@ -159,6 +159,11 @@ impl Pool {
         (has < wanted).then_some(Objection::FewPorts { has, wanted })
     }
 
+    /// A node was not taken after all.
+    pub fn put_back(&mut self, index: usize) {
+        self.candidates[index].out = false;
+    }
+
     /// Other work holds a node.
     pub fn hold(&mut self, index: usize) {
         self.candidates[index].held = true;
