@@ -126,10 +126,6 @@ impl Conductor {
         &self.inner.settings
     }
 
-    pub(crate) fn members(&self) -> &Members {
-        &self.inner.members
-    }
-
     /// What the synchronisation of power has come to so far.
     pub fn power_sweeps(&self) -> Sweep {
         self.inner.power.read()
@@ -137,6 +133,10 @@ impl Conductor {
 
     pub(crate) fn power_tally(&self) -> &power_sync::Tally {
         &self.inner.power
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.inner.members
     }
 
     pub(crate) fn wishes(&self) -> &Notify {

@@ -19,11 +19,11 @@ use tokio::sync::Notify;
 /// What is told of an error that has many sources.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a state directory can't be used. Each is one line for the operator.
+/// Why a state directory or a database can't be used. Each is one line for the operator, its sources behind it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or directory can't be made, read or locked.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum OpenError {
     )]
     Url,
     /// The database at a URL can't be reached or brought up to date.
-    #[error("database {place}: {source}")]
+    #[error("database {place}")]
     Remote {
         /// Host, port and name, without password.
         place: String,
@@ -65,7 +65,7 @@ pub enum OpenError {
         source: BoxedError,
     },
     /// The database can't be opened or brought up to date.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Database {
         /// Which.
         path: PathBuf,

@@ -93,6 +93,17 @@ table! {
             "How long they took, sessions and retries included.",
         );
     }
+    "Power synchronisation" {
+        POWER_SWEEPS: Total<0> = ("billet_power_sync_sweeps_total", &[], "Walks over all nodes that have come to their end.");
+        POWER_TIME: Gauge<0> = (
+            "billet_power_sync_sweep_seconds", &[], "How long the last of them took, the time included over which it was spread.",
+        );
+        POWER_NODES: Gauge<0> = ("billet_power_sync_nodes", &[], "Nodes that the last of them met.");
+        POWER_ANSWERS: Total<1> = (
+            "billet_power_sync_answers_total", &["answer"],
+            "What BMCs said of the power; answer is agreed, differed (from the record) or failed.",
+        );
+    }
     "Network boot" {
         NETBOOT: Counter<3> = (
             "billet_netboot_events_total", &["protocol", "event", "outcome"],

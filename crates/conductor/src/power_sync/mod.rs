@@ -15,6 +15,7 @@
 mod lanes;
 mod reach;
 mod settings;
+mod share;
 mod sweep;
 mod verdict;
 mod watched;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::compute::{ActionEvent, Server, ServerAction};
 use model::port::Port;
 use model::portgroup::Portgroup;
+use telemetry::request::{self, Origin};
 use uuid::Uuid;
 
 /// A server being changed, and what is to be said about it.
@@ -108,7 +109,11 @@ impl Store {
         {
             record::overwrite(&mut tx, group).await?;
         }
-        let told = self.write_edit(&mut tx, &node, &mut machine.edit, None, now).await?;
+        // A reconciler that goes on with a server does so for the request that began it.
+        let of_server = || edit.server.work.request_id.as_deref().map(Origin::of_request);
+        let origin = request::current().or_else(of_server);
+        let writing = self.write_edit(&mut tx, &node, &mut machine.edit, None, now);
+        let told = request::on_behalf_of(origin, writing).await?;
         self.write_server(&mut tx, &before, &mut edit, now).await?;
         tx.commit().await?;
         if machine.edit.node.due.is_some() {
