@@ -46,12 +46,7 @@ pub(super) async fn check(api: &Api, fleet: &Fleet, orders: &[Order], site: &Sit
         }
         rewritten += diary.writes.saturating_sub(1);
     }
-    let (_, conductors) = api.ask("GET", "/v1/conductors", None, None).await.map_err(Error::Invalid)?;
-    let alive = conductors["conductors"].as_array().into_iter().flatten();
-    let alive = alive.filter(|conductor| conductor["alive"] == true).count();
-    if alive != site.processes.len() {
-        wrong.push(format!("{alive} conductors are alive: {conductors}"));
-    }
+    wrong.extend(all_alive(api, site.processes.len()).await?);
     if let Err(error) = site.check() {
         wrong.push(error.to_string());
     }
@@ -61,6 +56,23 @@ pub(super) async fn check(api: &Api, fleet: &Fleet, orders: &[Order], site: &Sit
     let count = wrong.len();
     wrong.truncate(20);
     Err(Error::Invalid(format!("{count} things are wrong:\n{}", wrong.join("\n"))))
+}
+
+/// Waits until all processes are back; what is wrong if they don't come.
+async fn all_alive(api: &Api, processes: usize) -> Result<Option<String>> {
+    let until = Instant::now() + REST;
+    loop {
+        let (_, list) = api.ask("GET", "/v1/conductors", None, None).await.map_err(Error::Invalid)?;
+        let alive = list["conductors"].as_array().into_iter().flatten();
+        let alive = alive.filter(|conductor| conductor["alive"] == true).count();
+        if alive == processes {
+            return Ok(None);
+        }
+        if Instant::now() > until {
+            return Ok(Some(format!("{alive} conductors are alive: {list}")));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Every node, once nobody holds one any more.
