@@ -6,9 +6,12 @@ mod database;
 mod listener;
 mod metadata;
 mod password;
+mod patient;
 mod ramdisk_command;
+mod roles;
 mod serve;
 mod tls;
+mod traces;
 mod why;
 
 use clap::{Parser, Subcommand};
