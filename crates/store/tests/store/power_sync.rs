@@ -12,7 +12,8 @@ fn resting(name: &str) -> Node {
 #[tokio::test]
 async fn only_nodes_at_rest_are_met_and_each_once() {
     let (_dir, store) = site().await;
-    let changes: [(&str, fn(&mut Node)); 9] = [
+    type Change = fn(&mut Node);
+    let changes: [(&str, Change); 9] = [
         ("one", |_| {}),
         ("waiting", |node| node.provision_state = S::DeployWait),
         ("new", |node| node.provision_state = S::Enroll),
