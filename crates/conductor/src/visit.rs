@@ -26,12 +26,13 @@ pub struct Visit<'a> {
     pub is_released: bool,
     /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
     seen: Mutex<Vec<LogEvent>>,
+    agent: Mutex<Option<AgentClient>>,
 }
 
 impl<'a> Visit<'a> {
     /// Begins a visit to a node just claimed.
     pub fn new(conductor: &'a Conductor, held: &'a Held, node: Node) -> Self {
-        Self { conductor, held, node, is_released: false, seen: Mutex::default() }
+        Self { conductor, held, node, is_released: false, seen: Mutex::default(), agent: Mutex::default() }
     }
 
     /// Now.
@@ -118,9 +119,15 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// The node's agent.
+    /// The node's agent; calls of one visit share a connection, as a handshake is most of what a call costs.
     pub fn agent(&self) -> Result<AgentClient, Failure> {
         self.held.check()?;
-        Ok(AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?)
+        let mut kept = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = kept.as_ref().filter(|agent| agent.is_of(&self.node.agent)) {
+            return Ok(agent.clone());
+        }
+        let agent = AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?;
+        *kept = Some(agent.clone());
+        Ok(agent)
     }
 }

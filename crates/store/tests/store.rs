@@ -22,6 +22,8 @@ use uuid::Uuid;
 
 #[path = "store/network.rs"]
 mod network;
+#[path = "store/power_sync.rs"]
+mod power_sync;
 
 #[path = "store/conductor.rs"]
 mod conductor;

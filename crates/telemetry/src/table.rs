@@ -67,7 +67,10 @@ table! {
             "billet_claims_lost_total", &[], "Claims that another process took over from this one.",
         );
         RENEWALS_FAILED: Counter<0> = (
-            "billet_claim_renewals_failed_total", &[], "Tries to prolong this process's session that the database did not answer.",
+            "billet_claim_renewals_failed_total", &[], "Times that this process's session, on which its claims hang, could not be prolonged.",
+        );
+        SESSIONS_LOST: Counter<0> = (
+            "billet_sessions_lost_total", &[], "Sessions that ended before this process did, so that others took its nodes.",
         );
         HEARTBEATS: Counter<1> = (
             "billet_heartbeats_total", &["outcome"], "Heartbeats of agents; outcome is ok or refused.",

@@ -198,6 +198,7 @@ impl Conductor {
             let session = self.members().session();
             if !self.prolong(&session).await {
                 session.end();
+                table::SESSIONS_LOST.count([]);
                 tracing::error!(
                     "this process was not heard of for too long; others take its nodes, and it begins anew"
                 );
