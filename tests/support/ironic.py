@@ -1,7 +1,7 @@
 """The real Ironic: installed once, all in one process, without authentication, on loopback.
 
-``python3 -m tests.support.ironic prepare DIR --port N`` makes a directory ready for a server and prints, as JSON, its version and the
-command that starts it; ``copy`` and ``settle`` change its rows (``ironic_rows.py``). All are for the benchmark beside Ironic
+``python3 -m tests.support.ironic prepare DIR --port N`` makes a directory ready for a server and prints, as JSON, its version, the
+command that starts it and what that needs in its environment; ``copy`` and ``settle`` change its rows (``ironic_rows.py``). All are for the benchmark beside Ironic
 (``billet-lab bench beside``), which starts and measures the server itself.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,15 +41,18 @@ INTERFACES = {
 }
 
 
-def install(driver: str | None = None) -> Path:
-    """Makes a virtual environment with the pinned Ironic, unless it is there; its ``bin`` directory.
+def install() -> Path:
+    """Makes a virtual environment with the pinned Ironic, unless it is there; its ``bin`` directory."""
+    return ensure("ironic", REQUIREMENTS.read_text().splitlines()) / "bin"
 
-    ``driver`` is SQLAlchemy's name of a network database, whose Python package then comes with it.
-    """
-    lines = REQUIREMENTS.read_text().splitlines()
-    if driver is None:
-        return ensure("ironic", lines) / "bin"
-    return ensure(f"ironic-{driver.partition('+')[0]}", [*lines, DATABASE_DRIVERS[driver]]) / "bin"
+
+def environment(database: str | None) -> dict[str, str]:
+    """What Ironic's programs need in their environment: the way to the driver of a network database, which is installed by itself."""
+    if database is None:
+        return {}
+    driver = database.partition(":")[0]
+    place = ensure(driver.replace("+", "-"), [DATABASE_DRIVERS[driver]])
+    return {"PYTHONPATH": str(next((place / "lib").glob("python3*/site-packages")))}
 
 
 def prepare(binaries: Path, directory: Path, port: int, database: str | None, conductor: Iterable[str]) -> list[str]:
@@ -61,7 +65,8 @@ def prepare(binaries: Path, directory: Path, port: int, database: str | None, co
     file = directory / "ironic.conf"
     file.write_text(_configuration(directory, port, database or f"sqlite:///{directory}/ironic.db", conductor))
     create = [str(binaries / "ironic-dbsync"), "--config-file", str(file), "create_schema"]
-    made = subprocess.run(create, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **environment(database)}
+    made = subprocess.run(create, capture_output=True, text=True, check=False, env=variables)
     if made.returncode:
         raise SystemExit(f"{' '.join(create)} failed:\n{(made.stderr or made.stdout)[-2000:]}")
     return [str(binaries / "ironic"), "--config-file", str(file)]
@@ -119,16 +124,16 @@ def main() -> None:
     directory, database = arguments.directory.resolve(), arguments.database
     # Standard output has the answer alone.
     answer, sys.stdout = sys.stdout, sys.stderr
-    binaries = install(database.partition(":")[0] if database else None)
+    binaries, variables = install(), environment(database)
     if arguments.verb == "prepare":
         command = prepare(binaries, directory, arguments.port, database, ["sync_power_state_interval = 0"])
         pinned = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("ironic=="))
-        print(json.dumps({"version": pinned.partition("==")[2], "command": command}), file=answer)
+        print(json.dumps({"version": pinned.partition("==")[2], "command": command, "environment": variables}), file=answer)
         return
     words = ["copy", str(arguments.nodes)] if arguments.verb == "copy" else ["settle"]
     script = Path(__file__).with_name("ironic_rows.py")
     url = database or f"sqlite:///{directory}/ironic.db"
-    subprocess.run([str(binaries / "python"), str(script), url, *words], check=True)
+    subprocess.run([str(binaries / "python"), str(script), url, *words], check=True, env={**os.environ, **variables})
 
 
 if __name__ == "__main__":

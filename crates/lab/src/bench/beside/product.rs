@@ -1,5 +1,6 @@
 //! The two servers: how each is prepared and started.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +33,7 @@ pub(super) struct Product {
 
 #[derive(Debug)]
 enum Kind {
-    Ironic { command: Vec<String>, address: SocketAddr, top: PathBuf },
+    Ironic { prepared: Prepared, address: SocketAddr, top: PathBuf },
     Billet { program: PathBuf },
 }
 
@@ -41,6 +42,7 @@ enum Kind {
 struct Prepared {
     version: String,
     command: Vec<String>,
+    environment: HashMap<String, String>,
 }
 
 /// A network database: its URL and its first process.
@@ -60,8 +62,8 @@ impl Product {
         let said = process::output(&mut prepare)?;
         let prepared: Prepared = serde_json::from_slice(&said)
             .map_err(|error| Error::Invalid(format!("{MODULE} prepare says no JSON: {error}")))?;
-        let kind = Kind::Ironic { command: prepared.command, address, top };
-        Ok((Self::new(dir, kind, database), prepared.version))
+        let version = prepared.version.clone();
+        Ok((Self::new(dir, Kind::Ironic { prepared, address, top }, database), version))
     }
 
     /// Billet, of this binary.
@@ -100,11 +102,11 @@ impl Product {
     pub fn start(&self, power_sync: u32) -> Result<Running> {
         let interval = format!("[conductor]\nsync_power_state_interval = {power_sync}\n");
         let (command, address) = match &self.kind {
-            Kind::Ironic { command, address, .. } => {
+            Kind::Ironic { prepared: Prepared { command, environment, .. }, address, .. } => {
                 let file = self.write("interval.conf", &interval)?;
                 let mut ironic = Command::new(command.first().map_or("", String::as_str));
                 // What the second file says holds.
-                ironic.args(command.iter().skip(1)).arg("--config-file").arg(file);
+                ironic.args(command.iter().skip(1)).arg("--config-file").arg(file).envs(environment);
                 (ironic, *address)
             }
             Kind::Billet { program } => {
