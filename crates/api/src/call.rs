@@ -5,7 +5,7 @@ use crate::args::{Args, is_node_name, parse_uuid};
 use crate::auth::Caller;
 use crate::baremetal::schema::Property;
 use crate::error::ApiError;
-use crate::limits::{CLAIM_TIME, LOCK_PAUSE, LOCK_TRIES};
+use crate::limits::{LOCK_PAUSE, LOCK_TRIES};
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
-use store::{Claim, Edit, Guard, NodeRow, StoreError};
+use store::{Edit, Guard, NodeRow, StoreError};
 use uuid::Uuid;
 
 /// One call, authenticated, its body read.
@@ -140,31 +140,24 @@ impl Call {
         }
     }
 
-    /// Holds a node for as long as its ports are changed together; end it with [`Store::release`](store::Store::release).
-    pub async fn claim_node(&self, uuid: Uuid) -> Result<Claim, ApiError> {
-        let mut tries = 1;
-        loop {
-            let claimed =
-                self.state.store.claim(uuid, self.state.conductor.hostname(), self.now(), CLAIM_TIME);
-            match claimed.await {
-                Err(StoreError::Locked { .. }) if tries < LOCK_TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                other => return Ok(other?),
-            }
-        }
-    }
-
     /// Holds a node while `work` runs, which changes what belongs to it.
     pub async fn hold<T>(
         &self,
         node: Uuid,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        let claim = self.claim_node(node).await?;
-        let outcome = work.await;
-        self.state.store.release(&claim).await?;
+        let mut tries = 1;
+        let held = loop {
+            match self.state.conductor.claim(node).await {
+                Err(StoreError::Locked { .. }) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                other => break other?,
+            }
+        };
+        let outcome = held.keep(work).await?;
+        held.release().await?;
         outcome
     }
 

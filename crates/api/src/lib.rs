@@ -30,6 +30,7 @@ pub mod placement;
 pub mod policy;
 pub mod route;
 mod serve;
+pub mod upkeep;
 pub mod versions;
 mod wording;
 
@@ -71,8 +72,6 @@ pub struct Settings {
     pub project_admin_can_manage_own_nodes: bool,
     /// `[DEFAULT] default_resource_class`.
     pub default_resource_class: Option<String>,
-    /// `[conductor] conductor_group`: the group whose nodes this site's conductor serves, lower case.
-    pub conductor_group: String,
     /// `[DEFAULT] default_conductor_group`: what new nodes get that name none.
     pub default_conductor_group: String,
     /// `[api] ramdisk_heartbeat_timeout`.
@@ -100,7 +99,6 @@ impl Default for Settings {
             allow_deleting_available_nodes: true,
             project_admin_can_manage_own_nodes: true,
             default_resource_class: None,
-            conductor_group: String::new(),
             default_conductor_group: String::new(),
             heartbeat_timeout: Duration::from_secs(300),
             agent_tls_min_version: "1.3".to_owned(),

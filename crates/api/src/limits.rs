@@ -42,8 +42,6 @@ pub const LOOKUP_ADDRESSES: usize = 256;
 /// Events that one request for a node's log returns.
 pub const EVENTS: i64 = 10_000;
 pub use conductor::{LOCK_PAUSE, LOCK_TRIES};
-/// A node is held at most so long while its ports are changed together.
-pub const CLAIM_TIME: Duration = Duration::from_secs(10);
 /// Passwords that are verified at once: each costs tens of milliseconds of a core.
 pub const PASSWORD_CHECKS: usize = 2;
 /// Right passwords that are remembered.

@@ -30,14 +30,12 @@ const FRESH: Duration = Duration::from_secs(1);
 /// One request while it is measured.
 pub(crate) struct Measured {
     service: &'static str,
-    /// The template of its path, once that is known.
-    pub route: &'static str,
+    route: &'static str,
     method: &'static str,
     began: Timer,
     /// Its span, where spans go anywhere.
     pub span: Span,
-    /// What is done on its behalf names it so.
-    pub origin: Origin,
+    id: Arc<str>,
 }
 
 impl Measured {
@@ -55,16 +53,27 @@ impl Measured {
         if let Some(header) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
             span::follow(&span, header);
         }
-        let origin = Origin { id: id.into(), traceparent: span::traceparent(&span).map(Into::into) };
-        Self { service, route: "none", method, began: Timer::start(), span, origin }
+        Self { service, route: "none", method, began: Timer::start(), span, id: id.into() }
+    }
+
+    /// It goes to the route of this template.
+    pub(crate) fn to(&mut self, route: &'static str) {
+        self.route = route;
+        if !self.span.is_disabled() {
+            self.span.record("otel.name", format!("{} {route}", self.method));
+            self.span.record("http.route", route);
+        }
+    }
+
+    /// What is done on its behalf names it so. Ask once it is known where it goes: a span that was named to others keeps its name.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { id: Arc::clone(&self.id), traceparent: span::traceparent(&self.span).map(Into::into) }
     }
 
     /// Its answer is ready.
     pub(crate) fn end(self, status: StatusCode) {
         let Self { service, route, method, began, span, .. } = self;
         if !span.is_disabled() {
-            span.record("otel.name", format!("{method} {route}"));
-            span.record("http.route", route);
             span.record("http.response.status_code", status.as_u16());
             if status.is_server_error() {
                 span.record("otel.status_code", "ERROR");
@@ -129,6 +138,7 @@ async fn scrape(state: &ApiState) -> Response {
                 tracing::error!(%error, "nodes can't be counted for the metrics");
             }
             telemetry::process::read();
+            measure_power(&state.conductor.power_sweeps());
             *asked = Some(Instant::now());
         }
     }
@@ -136,6 +146,17 @@ async fn scrape(state: &ApiState) -> Response {
     let mut response = text(StatusCode::OK, telemetry::expose());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(telemetry::CONTENT_TYPE));
     response
+}
+
+fn measure_power(sweeps: &conductor::Sweep) {
+    table::POWER_SWEEPS.set([], sweeps.ended as f64);
+    table::POWER_TIME.set([], sweeps.took.as_secs_f64());
+    table::POWER_NODES.set([], sweeps.nodes as f64);
+    for (answer, total) in
+        [("agreed", sweeps.agreed), ("differed", sweeps.differed), ("failed", sweeps.failed)]
+    {
+        table::POWER_ANSWERS.set([answer], total as f64);
+    }
 }
 
 fn text(status: StatusCode, text: String) -> Response {

@@ -114,7 +114,7 @@ async fn serve(
             return Err(ApiError::not_found(format!("Not Found: there is nothing at {}.", parts.uri.path())));
         }
     };
-    progress.measured.route = route.path;
+    progress.measured.to(route.path);
     // Before anything is read or looked up for a request that can't be served.
     state.settings.gates.look(route.class)?;
     let version = match requested {
@@ -172,7 +172,7 @@ async fn serve(
         let _pass = pass;
         (route.handler)(call).await
     };
-    let work = on_behalf_of(Some(progress.measured.origin.clone()), work);
+    let work = on_behalf_of(Some(progress.measured.origin()), work);
     let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(ApiError::new(

@@ -1,7 +1,10 @@
 //! The configuration file: TOML, every key optional, unknown keys refused.
 
 mod image;
+mod observe;
 mod work;
+
+pub use observe::Tracing;
 
 use anyhow::{Context, Result, bail};
 use api::auth::{KeystoneSettings, ProjectName};
@@ -49,11 +52,17 @@ pub struct File {
     pub fake: work::Fake,
     /// `[image]`
     pub image: image::Image,
+    /// `[metrics]`
+    pub metrics: observe::Metrics,
+    /// `[tracing]`
+    pub tracing: observe::Tracing,
     /// A PostgreSQL database, which several processes may use: `postgres://user:password@host/name`. SQLite in the state directory by
     /// default.
     pub database: Option<Secret>,
     /// Where the keys and, with SQLite, the database are kept.
     pub state_dir: Option<PathBuf>,
+    /// What this process does: `api`, `conductor`, `netboot`; everything by default.
+    pub roles: Option<Vec<crate::roles::Name>>,
 }
 
 /// `[api]`
@@ -85,6 +94,20 @@ pub struct Api {
     pub service_project: Option<ProjectName>,
     /// With Keystone: admins of a project create and delete nodes that it owns.
     pub project_admin_can_manage_own_nodes: Option<bool>,
+    /// Connections at once; more get 503.
+    pub max_connections: Option<usize>,
+    /// Listings and details that are worked on at once; sixteen times as many wait, and the rest gets 503.
+    pub max_listings: Option<usize>,
+    /// The same of changes, of which four times as many wait.
+    pub max_changes: Option<usize>,
+    /// The same of heartbeats and lookups, of which 32 times as many wait.
+    pub max_heartbeats: Option<usize>,
+    /// Uploads at once; more get 503.
+    pub max_uploads: Option<usize>,
+    /// Bytes of requests' bodies in memory; requests beyond it get 503.
+    pub max_request_memory: Option<usize>,
+    /// Bytes of answers that clients have not taken yet; beyond it listings get 503.
+    pub max_answer_memory: Option<usize>,
 }
 
 /// `[keystone]`: where tokens are validated, and as whom.
@@ -169,8 +192,10 @@ impl Api {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conductor {
-    /// Name shown as `conductor` and `reservation`; the host's name by default.
+    /// Name shown as `conductor` and `reservation`, each process's own; the host's name by default.
     pub hostname: Option<String>,
+    /// The conductor group whose nodes are served.
+    pub conductor_group: Option<String>,
     /// Clean on `provide` and after `deleted`.
     pub automated_clean: Option<bool>,
     /// How long a wait state may last.
@@ -230,6 +255,8 @@ pub struct Netboot {
     /// Serve metadata at 169.254.169.254: this host is given that address, which takes CAP_NET_ADMIN. By default metadata is served
     /// where the host has the address already.
     pub metadata: Option<bool>,
+    /// Connections at once on the ports for machines; more get 503.
+    pub max_connections: Option<usize>,
     /// How machines reach the port for machines, as in `http://192.0.2.1:6386`, where that is not the address that their agents call:
     /// behind address translation, say. Images are fetched from there.
     pub url: Option<String>,
@@ -273,10 +300,23 @@ impl File {
     }
 }
 
+/// Longest name of a process, as host names go.
+const LONGEST_NAME: usize = 255;
+
 impl Conductor {
     /// The conductor's settings: its defaults with what the file says over them.
     fn settings(&self, hostname: String, state_dir: &Path) -> Result<conductor::Settings> {
-        let mut settings = conductor::Settings::new(self.hostname.clone().unwrap_or(hostname), state_dir);
+        // It stands in URLs and in paths of files.
+        let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if hostname.is_empty() || hostname.len() > LONGEST_NAME || !hostname.chars().all(is_usual) {
+            bail!(
+                "the name \"{}\" can't be a conductor's: set conductor.hostname to letters, digits, '.', '-', '_' and ':', {LONGEST_NAME} \
+                 of them at most",
+                hostname.escape_debug()
+            );
+        }
+        let mut settings = conductor::Settings::new(hostname, state_dir);
+        settings.conductor_group = self.conductor_group.as_deref().unwrap_or_default().to_lowercase();
         let seconds = |place: &mut Duration, value: Option<u64>| {
             if let Some(value) = value {
                 *place = Duration::from_secs(value);
@@ -373,6 +413,12 @@ mod tests {
         assert_eq!(settings.clean_priorities["deploy.erase_devices"], 0);
         assert_eq!(settings.clean_priorities["vendor.x"], 7);
         assert_eq!(settings.inspection.hooks.len(), 2);
+        let sync = "[conductor]\nsync_power_state_interval = 0\nforce_power_state_during_sync = false\n\
+                    power_state_sync_max_retries = 5\npower_failure_recovery_interval = 60\n";
+        let sync: File = toml::from_str(sync).unwrap();
+        let sync = sync.conductor_settings("h".into(), Path::new("/x")).unwrap().power_sync;
+        let (interval, recovery_interval) = (Duration::ZERO, Duration::from_secs(60));
+        assert_eq!(sync, conductor::PowerSync { interval, force: false, max_retries: 5, recovery_interval });
         for (wrong, named) in [
             ("[inspector]\nhooks = [\"ports\"]\n", "validate-interfaces"),
             ("[inspector]\nadd_ports = \"some\"\n", "active, all, pxe"),

@@ -5,9 +5,12 @@ mod configuration;
 mod database;
 mod listener;
 mod metadata;
+mod patient;
 mod ramdisk_command;
+mod roles;
 mod serve;
 mod tls;
+mod traces;
 mod why;
 
 use clap::{Parser, Subcommand};

@@ -6,25 +6,32 @@
 use crate::bootstrap::{Reach, bootstrap};
 use crate::configuration::{Auth, File, Netboot as NetbootSection};
 use crate::database::Place;
-use crate::listener;
+use crate::listener::{self, Door};
 use crate::metadata;
+use crate::roles::{self, Roles};
 use crate::tls;
+use crate::traces::Traces;
 use anyhow::{Context, Result, bail};
 use api::ApiState;
 use api::auth::{PasswordFile, ProjectName};
 use bmc::Registry;
-use conductor::{Conductor, NodeBootSource, StoredLeases};
+use conductor::{Conductor, NodeBootSource, Role, StoredLeases};
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Store;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Ironic's port.
 const API_PORT: u16 = 6385;
@@ -32,6 +39,10 @@ const API_PORT: u16 = 6385;
 const MACHINE_PORT: u16 = 6386;
 /// Requests under way have so long to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Connections of those who scrape.
+const METRICS_CONNECTIONS: usize = 64;
+/// Connections of those who ask the metadata service.
+const METADATA_CONNECTIONS: usize = 1024;
 
 /// Arguments of `billet serve`; all optional.
 #[derive(clap::Args)]
@@ -44,34 +55,74 @@ pub struct Arguments {
     /// Who may use the API [default: own].
     #[arg(long, value_enum)]
     auth: Option<Auth>,
+    /// What this process does, where several share a database [default: api,conductor,netboot].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,…")]
+    roles: Option<Vec<roles::Name>>,
+    /// Name of this process among those that share a database [default: the host's].
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub fn main(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let file = arguments.place.file()?;
-    log_to_stderr();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    let outcome = runtime.block_on(serve(arguments, file, started));
+    let machines = runtime_of_machines()?;
+    let traces = Traces::start(&file.tracing, &host_name(&arguments, &file), runtime.handle())?;
+    log_to_stderr(&traces);
+    let outcome = runtime.block_on(serve(arguments, file, started, machines.handle()));
+    traces.end();
     // A BMC or a resolver that hangs must not hold up the end.
+    machines.shutdown_timeout(Duration::from_secs(1));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("BILLET_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        builder.with_target(false).init();
-    } else {
-        builder.json().flatten_event(true).init();
-    }
+/// What machines call runs on threads of its own: the kernel shares the cores between them and those of the operators' API, so that
+/// heartbeats are served however many listings are worked on.
+fn runtime_of_machines() -> Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 2).max(1))
+        .thread_name("machines")
+        .enable_all()
+        .build()
+        .context("starting the runtime of machines")
 }
 
-async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()> {
+/// What this process is called.
+fn host_name(arguments: &Arguments, file: &File) -> String {
+    let name = arguments.hostname.clone().or_else(|| file.conductor.hostname.clone());
+    name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned())
+}
+
+/// Lines go to stderr; spans, which would be repeated in each of them, only to where traces go.
+fn log_to_stderr(traces: &Traces) {
+    let filter = EnvFilter::try_from_env("BILLET_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let is_span = |metadata: &tracing::Metadata<'_>| metadata.target() == telemetry::SPANS;
+    let filter = filter.and(filter_fn(move |metadata| !is_span(metadata)));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        lines.with_target(false).boxed()
+    } else {
+        lines.json().flatten_event(true).boxed()
+    };
+    // What happened to a node stands in the span that it happened in.
+    let is_told =
+        move |metadata: &tracing::Metadata<'_>| is_span(metadata) || metadata.target() == telemetry::EVENTS;
+    let spans = traces.layer().map(|layer| layer.with_filter(filter_fn(is_told)));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
+}
+
+async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Handle) -> Result<()> {
     let listen = arguments.listen.or(file.api.listen).unwrap_or((Ipv4Addr::LOCALHOST, API_PORT).into());
     let auth = arguments.auth.or(file.api.auth).unwrap_or(Auth::Own);
+    let roles = Roles::new(arguments.roles.as_deref().or(file.roles.as_deref()))?;
+    if !roles.has(Role::Api) && arguments.listen.is_some() {
+        bail!("--listen is for a process with the role api, and this one has {}", names(&roles));
+    }
     if auth == Auth::None && !listen.ip().is_loopback() && !file.api.open_to_the_network {
         bail!(
             "{listen} can be reached by others and there is no authentication: use --auth own, basic or keystone, listen on \
@@ -84,22 +135,30 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
     }
     let mut api_settings = api_settings(auth, &file)?;
     let state_dir = arguments.place.state_dir(&file)?;
-    let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-    let mut settings = file.conductor_settings(hostname, &state_dir)?;
+    let mut settings = conductor_settings(&arguments, &file, &state_dir)?;
+    settings.roles = roles.list();
+    settings.drivers = Some(driver_names(&api_settings));
 
-    listener::raise_file_limit();
+    let (for_operators, for_machines) = listener::raise_file_limit();
+    let door = Door::new("api", file.api.max_connections.unwrap_or(for_operators));
     // Before anybody can see that it runs, and ask it to end.
     let end = end_signals()?;
     // The port first: a second start by mistake should say so, and not that the state directory is in use.
-    let listener = bind(listen).await?;
-    let listen = listener.local_addr().unwrap_or(listen);
+    let listener = if roles.has(Role::Api) { Some(bind(listen).await?) } else { None };
+    let listen = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(listen);
+    let metrics = match file.metrics.listen {
+        Some(address) => Some(bind(address).await.context("metrics.listen")?),
+        None => None,
+    };
     let store = arguments.place.open(&file, &state_dir).await?;
+    roles.check(store.is_shared())?;
     if !store.is_shared() {
         // Whoever held nodes of it is dead.
         store.release_all().await.context("state directory")?;
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    if auth == Auth::Own {
+    api_settings.cloud = auth == Auth::Own;
+    if auth == Auth::Own && roles.has(Role::Api) {
         if tls.is_none() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "passwords and tokens travel over plain HTTP to {listen}: set api.tls_certificate and api.tls_key, or put TLS in front"
@@ -109,15 +168,19 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         let reach = Reach { base_url: format!("{scheme}://{}", from_here(listen)), certificate };
         bootstrap(&store, &state_dir, &reach).await.context("state directory")?;
         api_settings.auth = own(&file, &store, &state_dir)?;
-        api_settings.cloud = true;
     }
     if api_settings.cloud {
         settings.storage = Some(file.image.backend(&state_dir)?);
     }
     let conductor =
         Conductor::new(store.clone(), settings, Arc::new(Registry::new(bmc::ipmi::Limits::default())));
-    let stop = CancellationToken::new();
+    conductor.join().await?;
+    let (stop, gone) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
+    let kept = tokio::spawn({
+        let (conductor, gone) = (conductor.clone(), gone.clone());
+        async move { conductor.keep(gone).await }
+    });
 
     let state = Arc::new(ApiState {
         store: store.clone(),
@@ -125,27 +188,49 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
     });
-    api::image::resume(&state).await.context("state directory")?;
-    api::object_store::recover(&state).await.context("state directory")?;
-    {
-        let (state, stop) = (state.clone(), stop.clone());
-        tasks.spawn(async move { stop.run_until_cancelled(api::object_store::run(state)).await });
+    // Of an earlier run, perhaps with other interfaces.
+    store.put_own_addresses(conductor.hostname(), &[]).await.context("the network service")?;
+    if roles.has(Role::Netboot) {
+        let side = MachineSide {
+            runtime: machines,
+            door: Door::new("machines", file.netboot.max_connections.unwrap_or(for_machines)),
+            stop: &stop,
+            tasks: &tasks,
+        };
+        start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &side).await?;
     }
-    start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &stop, &tasks).await?;
-    {
-        let (conductor, stop) = (conductor.clone(), stop.clone());
-        tasks.spawn(async move { conductor.run(stop).await });
+    if roles.has(Role::Conductor) {
+        let (conductor, until) = (conductor.clone(), stop.clone());
+        tasks.spawn(async move { conductor.work(until).await });
+        tasks.spawn(api::upkeep::run(state.clone(), stop.clone()));
     }
-    tasks.spawn(listener::serve(listener, tls, api::operator_router(state.clone()), stop.clone()));
-    tasks.spawn(greet_keystone(state, stop.clone()));
+    telemetry::table::BUILD.set([env!("CARGO_PKG_VERSION")], 1.0);
+    if let Some(listener) = metrics {
+        let door = Door::new("metrics", METRICS_CONNECTIONS);
+        let router = api::metrics::router(state.clone());
+        tasks.spawn(listener::serve(listener, None, router, door, stop.clone()));
+    }
+    let api = listener.as_ref().map(|_| format!("{scheme}://{listen}"));
+    if let Some(listener) = listener {
+        let router = api::operator_router(state.clone());
+        tasks.spawn(listener::serve(listener, tls, router, door, stop.clone()));
+        tasks.spawn(greet_keystone(state, stop.clone()));
+    }
 
     tracing::info!(
-        api = %format!("{scheme}://{listen}"),
+        api = api.as_deref().unwrap_or("none"),
+        roles = names(&roles),
+        hostname = conductor.hostname(),
         state_dir = %state_dir.display(),
         ready_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
-    end.await;
+    let mut kept = kept;
+    let ousted = tokio::select! {
+        () = end => None,
+        // It ends by itself only where another process has this one's name.
+        kept = &mut kept => Some(kept),
+    };
     tracing::info!("draining");
     stop.cancel();
     tasks.close();
@@ -155,9 +240,31 @@ async fn serve(arguments: Arguments, file: File, started: Instant) -> Result<()>
             "some requests did not end in time; their work goes on at the next start"
         );
     }
+    gone.cancel();
+    let kept = match ousted {
+        Some(kept) => kept,
+        None => kept.await,
+    };
+    conductor.leave().await;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
+    Ok(kept.context("keeping this process's place among the others")??)
+}
+
+fn conductor_settings(arguments: &Arguments, file: &File, state_dir: &Path) -> Result<conductor::Settings> {
+    file.conductor_settings(host_name(arguments, file), state_dir)
+}
+
+/// Every driver that a node served from here may have: hardware types and the classic names that stand for them.
+fn driver_names(settings: &api::Settings) -> Vec<String> {
+    let types = settings.drivers.hardware_types().into_iter().map(|hardware| hardware.name);
+    let classic = model::driver::CLASSIC_DRIVERS.iter().map(|driver| driver.name);
+    let classic = classic.filter(|name| settings.drivers.serves(name).is_some());
+    types.chain(classic).map(str::to_owned).collect()
+}
+
+fn names(roles: &Roles) -> String {
+    roles.list().iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
@@ -172,8 +279,9 @@ fn api_settings(auth: Auth, file: &File) -> Result<api::Settings> {
         }
     };
     let images = file.image.settings()?;
+    let gates = section.gates()?;
     let mut settings =
-        api::Settings { auth, drivers: section.drivers()?, images, ..api::Settings::default() };
+        api::Settings { auth, drivers: section.drivers()?, images, gates, ..api::Settings::default() };
     if let Some(may) = section.project_admin_can_manage_own_nodes {
         settings.project_admin_can_manage_own_nodes = may;
     }
@@ -232,6 +340,24 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
+/// Where what machines call is served.
+struct MachineSide<'a> {
+    runtime: &'a Handle,
+    door: Door,
+    stop: &'a CancellationToken,
+    tasks: &'a TaskTracker,
+}
+
+impl MachineSide<'_> {
+    /// Listens, and serves on the machines' own threads; the socket belongs to those too, so that nobody else has to be awake for it.
+    async fn serve(&self, address: SocketAddr, tls: Option<TlsAcceptor>, router: axum::Router) -> Result<()> {
+        let listener = self.runtime.spawn(bind(address)).await??;
+        let serving = listener::serve(listener, tls, router, self.door.clone(), self.stop.clone());
+        self.tasks.spawn_on(serving, self.runtime);
+        Ok(())
+    }
+}
+
 /// DHCP, TFTP and the machines' HTTP listener. Where nothing was configured and this host can't serve them, that is a warning and
 /// the API goes on; where they were asked for, it is an error.
 async fn start_machine_side(
@@ -240,11 +366,9 @@ async fn start_machine_side(
     conductor: &Conductor,
     store: &Store,
     state: &Arc<ApiState>,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    side: &MachineSide<'_>,
 ) -> Result<()> {
-    // Of an earlier run, perhaps with other interfaces.
-    store.put_own_addresses(&[]).await.context("the network service")?;
+    let &MachineSide { stop, tasks, .. } = side;
     if section.enabled == Some(false) {
         return Ok(());
     }
@@ -269,7 +393,10 @@ async fn start_machine_side(
     let ramdisks = api::ramdisk_router(state.clone());
     // Where tokens travel over TLS, they don't also travel without.
     let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
-    store.put_own_addresses(&own.collect::<Vec<_>>()).await.context("the network service")?;
+    store
+        .put_own_addresses(conductor.hostname(), &own.collect::<Vec<_>>())
+        .await
+        .context("the network service")?;
     let router = servers.router().merge(if over_tls.is_some() {
         // What machines boot may be an image.
         api::image::machines::router(state.clone())
@@ -278,16 +405,17 @@ async fn start_machine_side(
     });
     // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
     for segment in servers.segments() {
-        let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
-        tasks.spawn(listener::serve(listener, None, router.clone(), stop.clone()));
+        side.serve(SocketAddr::new(IpAddr::V4(segment.address), port), None, router.clone()).await?;
         if let Some((port, tls)) = over_tls {
-            let listener = bind(SocketAddr::new(IpAddr::V4(segment.address), port)).await?;
-            tasks.spawn(listener::serve(listener, Some(tls.clone()), ramdisks.clone(), stop.clone()));
+            let address = SocketAddr::new(IpAddr::V4(segment.address), port);
+            side.serve(address, Some(tls.clone()), ramdisks.clone()).await?;
         }
     }
+    let door = Door::new("metadata", METADATA_CONNECTIONS);
     for listener in metadata {
         let listener = TcpListener::from_std(listener).context("the metadata service")?;
-        tasks.spawn(listener::serve(listener, None, api::metadata::router(state.clone()), stop.clone()));
+        let router = api::metadata::router(state.clone());
+        tasks.spawn(listener::serve(listener, None, router, door.clone(), stop.clone()));
     }
     tasks.spawn(scribe);
     tasks.spawn(servers.run(stop.clone()));

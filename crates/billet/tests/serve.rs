@@ -4,6 +4,8 @@
 
 #[path = "serve/first_start.rs"]
 mod first_start;
+#[path = "serve/observed.rs"]
+mod observed;
 #[path = "serve/tls.rs"]
 mod tls;
 

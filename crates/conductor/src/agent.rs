@@ -1,6 +1,7 @@
 //! Calls to the ramdisk agent (`conductor.md` §13): HTTPS against exactly the certificate that its heartbeat brought.
 
 use crate::measure;
+use model::Secret;
 use model::agent::{CommandList, CommandRequest, CommandResult};
 use model::node::AgentLink;
 use reqwest::StatusCode;
@@ -47,17 +48,25 @@ pub enum AgentError {
     },
 }
 
-/// One agent, for the length of one visit to its node.
+/// One agent, for the length of one visit to its node. Clones share its connection.
+#[derive(Clone)]
 pub struct AgentClient {
     http: reqwest::Client,
     url: String,
     token: String,
+    /// What it was made from: URL, token and certificate.
+    link: (Option<String>, Option<Secret>, Option<String>),
 }
 
 /// A reply larger than this is refused: inventories and logs are the largest.
 const REPLY_LIMIT: usize = 16 << 20;
 
 impl AgentClient {
+    /// Does it call the agent that `link` tells of?
+    pub fn is_of(&self, link: &AgentLink) -> bool {
+        (&self.link.0, &self.link.1, &self.link.2) == (&link.url, &link.token, &link.verify_ca)
+    }
+
     /// Prepares calls to the agent that `link` tells of.
     pub fn new(link: &AgentLink, timeout: Duration) -> Result<Self, AgentError> {
         let url =
@@ -82,7 +91,12 @@ impl AgentClient {
             .tls_backend_preconfigured(tls)
             .build()
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.expose().to_owned() })
+        Ok(Self {
+            http,
+            url: url.trim_end_matches('/').to_owned(),
+            token: token.expose().to_owned(),
+            link: (link.url.clone(), link.token.clone(), link.verify_ca.clone()),
+        })
     }
 
     /// Starts a command (`wait` false) or carries it out to its end (`wait` true).

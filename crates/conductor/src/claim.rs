@@ -2,7 +2,6 @@
 
 use crate::Conductor;
 use crate::request::RequestError;
-use jiff::Timestamp;
 use std::future::Future;
 use std::time::Duration;
 use store::StoreError;
@@ -21,13 +20,9 @@ impl Conductor {
         node: Uuid,
         work: impl Future<Output = T>,
     ) -> Result<T, RequestError> {
-        let settings = self.settings();
-        let claim = patiently(|| async {
-            Ok(self.store().claim(node, &settings.hostname, Timestamp::now(), settings.lease * 2).await?)
-        })
-        .await?;
-        let out = work.await;
-        self.store().release(&claim).await?;
+        let held = patiently(|| async { Ok(self.claim(node).await?) }).await?;
+        let out = held.keep(work).await?;
+        held.release().await?;
         Ok(out)
     }
 }

@@ -22,6 +22,7 @@ use uuid::Uuid;
 impl Conductor {
     /// Records an errand, if the node is free and can do it at all. A node that has another errand counts as locked.
     pub async fn errand(&self, uuid: Uuid, deed: Deed, user: Option<String>) -> Result<(), RequestError> {
+        self.check_served(&self.store().node(&uuid.to_string()).await?.node).await?;
         patiently(|| async {
             let now = Timestamp::now();
             let edited = self.store().edit_node(uuid, Guard::Free, now, |edit| {

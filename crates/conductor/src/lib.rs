@@ -21,6 +21,7 @@ pub mod inspection;
 mod lease;
 mod lookup;
 mod measure;
+pub mod members;
 mod outcome;
 mod partition_image;
 mod power;
@@ -40,12 +41,14 @@ mod wording;
 pub use agent::causes;
 pub use boot_source::{NodeBootSource, StoredLeases};
 pub use claim::{LOCK_PAUSE, LOCK_TRIES, patiently};
+pub use members::{Held, JoinError, Role, Share};
 pub use power_sync::{PowerSync, Sweep};
 pub use request::*;
 pub use servers::{RebootKind, Rebuild, Requester, ServerMetadata};
 pub use settings::Settings;
 
 use bmc::Registry;
+use members::Members;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::Notify;
@@ -61,6 +64,7 @@ struct Inner {
     store: Store,
     settings: Settings,
     bmcs: Arc<Registry>,
+    members: Members,
     /// Somebody wants a node.
     wishes: Notify,
     power: power_sync::Tally,
@@ -74,14 +78,32 @@ impl Conductor {
                 store,
                 settings,
                 bmcs,
+                members: Members::new(),
                 wishes: Notify::new(),
                 power: power_sync::Tally::default(),
             }),
         }
     }
 
-    /// Moves nodes and servers, finds nodes for allocations and keeps an eye on power, until `stop`; returns when the visits under way have come to their next record.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Joins the site, works until `stop`, and leaves it.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), JoinError> {
+        if !self.members().session().is_joined() {
+            self.join().await?;
+        }
+        let end = CancellationToken::new();
+        let work = async {
+            self.work(stop.clone()).await;
+            end.cancel();
+        };
+        let (kept, ()) =
+            tokio::join!(async { self.keep(end.clone()).await.inspect_err(|_| stop.cancel()) }, work);
+        self.leave().await;
+        kept
+    }
+
+    /// Moves nodes and servers, finds nodes for allocations and keeps an eye on power, until `stop`; returns when the visits under way
+    /// have come to their next record. The conductor has to be kept a member meanwhile ([`Conductor::join`], [`Conductor::keep`]).
+    pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(
             runner::run(self.clone(), stop.clone()),
             allocation::run(self.clone(), stop.clone()),
@@ -111,6 +133,10 @@ impl Conductor {
 
     pub(crate) fn power_tally(&self) -> &power_sync::Tally {
         &self.inner.power
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.inner.members
     }
 
     pub(crate) fn wishes(&self) -> &Notify {

@@ -49,6 +49,7 @@ impl Conductor {
     ) -> Result<Prepared, RequestError> {
         self.check_room(request.verb).await?;
         let mut node = self.store().node_with_secrets(uuid).await?.node;
+        self.check_served(&node).await?;
         if starts_deployment(request.verb) {
             hardware::detect_deploy_interface(&mut node);
         }
@@ -279,6 +280,7 @@ impl Conductor {
     /// `PUT …/states/power`: records the change; the reconciler makes it.
     pub async fn power(&self, uuid: Uuid, request: PowerRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
+        self.check_served(&self.store().node(&uuid.to_string()).await?.node).await?;
         self.store().edit_node(uuid, Guard::Free, now, |edit| enter_power(edit, request, now)).await?;
         Ok(())
     }

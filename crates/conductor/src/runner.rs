@@ -9,6 +9,7 @@ use crate::errand;
 use crate::fail;
 use crate::history;
 use crate::measure;
+use crate::members::Held;
 use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::states;
@@ -19,7 +20,7 @@ use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
-use store::{Claim, StoreError};
+use store::{Served, StoreError};
 use telemetry::request::on_behalf_of;
 use telemetry::table;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ use uuid::Uuid;
 /// Nodes that are taken up in one round.
 const ROUND: i64 = 256;
 /// Longest sleep: a look at the clock in case a nudge was lost.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 /// Pause after the database failed, and before a BMC or agent that failed is asked again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Handlers that may run in one visit before the claim is given back, so that a fault in a handler can't spin for ever.
@@ -65,71 +66,59 @@ async fn take_up(
     stop: &CancellationToken,
 ) -> Result<Duration, StoreError> {
     let settings = conductor.settings();
+    let served =
+        Served { conductor_group: settings.conductor_group.clone(), drivers: settings.drivers.clone() };
     let now = Timestamp::now();
     // Most wake-ups find nothing, and readers don't stand in the writers' queue.
-    let Some(next) = conductor.store().next_due(now).await? else { return Ok(LONGEST_SLEEP) };
+    let Some(next) = conductor.store().next_due(&served).await? else { return Ok(LONGEST_SLEEP) };
     if next > now {
         return Ok(Duration::try_from(next.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP));
     }
-    for (claim, node) in conductor.store().claim_due(&settings.hostname, now, settings.lease, ROUND).await? {
-        visits.spawn(attend(conductor.clone(), claim, node, stop.clone()));
+    // Without a session nothing is claimed; the next one nudges.
+    let Some(claimed) = conductor.claim_due(&served, now, ROUND).await? else { return Ok(LONGEST_SLEEP) };
+    for (held, node) in claimed {
+        visits.spawn(attend(conductor.clone(), held, node, stop.clone()));
     }
     Ok(Duration::ZERO)
 }
 
 /// One visit: from claim to release.
-async fn attend(conductor: Conductor, claim: Claim, node: Result<Node, StoreError>, stop: CancellationToken) {
+async fn attend(conductor: Conductor, held: Held, node: Result<Node, StoreError>, stop: CancellationToken) {
+    let uuid = held.claim().node;
     match node {
         Ok(node) => {
             let span = measure::visit_span(&node);
             let origin = measure::origin_of(&node, &span);
             let _measured = measure::Visited::begin(&node);
-            let visit = pay(&conductor, &claim, node, &stop).instrument(span);
+            let visit = pay(&conductor, &held, node, &stop).instrument(span);
             if on_behalf_of(origin, visit).await {
+                held.settle();
                 return;
             }
         }
-        Err(error) => fall_back(claim.node, &error, &stop).await,
+        Err(error) => fall_back(uuid, &error, &stop).await,
     }
-    if let Err(error) = conductor.store().release(&claim).await {
-        tracing::error!(node = %claim.node, %error, "the claim can't be released; it ends by itself");
+    if let Err(error) = held.release().await {
+        tracing::error!(node = %uuid, %error, "the claim can't be released yet");
     }
 }
 
 /// Does what there is to do about a node for now. `true`: the claim ended with it.
-async fn pay(conductor: &Conductor, claim: &Claim, node: Node, stop: &CancellationToken) -> bool {
-    let mut visit = Visit::new(conductor, claim, node);
-    tokio::select! {
-        () = go_on(&mut visit, stop) => {}
-        () = renew(conductor, claim) => {
-            table::CLAIMS_LOST.count([]);
-            tracing::warn!(node = %claim.node, "the claim was lost; another conductor goes on");
-        }
+async fn pay(conductor: &Conductor, held: &Held, node: Node, stop: &CancellationToken) -> bool {
+    let uuid = node.uuid;
+    let mut visit = Visit::new(conductor, held, node);
+    if held.keep(go_on(&mut visit, stop)).await.is_err() {
+        table::CLAIMS_LOST.count([]);
+        tracing::warn!(node = %uuid, "the claim was lost; another conductor goes on");
     }
     if let Err(error) = visit.flush().await {
-        tracing::error!(node = %claim.node, %error, "what was seen of the node can't be written");
+        tracing::error!(node = %uuid, %error, "what was seen of the node can't be written");
     }
     visit.is_released
 }
 
-/// Keeps the claim alive; returns when it is lost.
-async fn renew(conductor: &Conductor, claim: &Claim) {
-    let lease = conductor.settings().lease;
-    loop {
-        tokio::time::sleep(lease / 3).await;
-        match conductor.store().renew(claim, Timestamp::now(), lease).await {
-            Ok(()) => {}
-            Err(StoreError::ClaimLost { .. }) => return,
-            Err(error) => {
-                table::RENEWALS_FAILED.count([]);
-                tracing::error!(node = %claim.node, %error, "the claim can't be renewed");
-            }
-        }
-    }
-}
-
 async fn go_on(visit: &mut Visit<'_>, stop: &CancellationToken) {
-    let node = visit.claim.node;
+    let node = visit.node.uuid;
     for _ in 0..TURNS {
         if stop.is_cancelled() {
             return;

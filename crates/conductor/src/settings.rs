@@ -2,6 +2,7 @@
 
 use crate::fake::Delays;
 use crate::inspection;
+use crate::members::Role;
 use crate::power_sync::PowerSync;
 use images::Backend;
 use std::collections::BTreeMap;
@@ -13,6 +14,14 @@ use std::time::Duration;
 pub struct Settings {
     /// Name shown as `conductor` and `reservation`.
     pub hostname: String,
+    /// `[conductor] conductor_group`: the group whose nodes are served, lower case.
+    pub conductor_group: String,
+    /// Hardware types and classic drivers whose nodes are served; none: all.
+    pub drivers: Option<Vec<String>>,
+    /// What this process does.
+    pub roles: Vec<Role>,
+    /// Where this process keeps what is its own.
+    pub state_dir: PathBuf,
     /// `[conductor] automated_clean`: clean on `provide` and after `deleted`.
     pub automated_clean: bool,
     /// `[conductor] deploy_callback_timeout` and its siblings: how long a wait state may last.
@@ -47,7 +56,7 @@ pub struct Settings {
     pub agent_timeout: Duration,
     /// How often a running agent command is looked at when no heartbeat comes.
     pub agent_poll: Duration,
-    /// A claim lasts so long unless renewed.
+    /// A session lasts so long unless it is prolonged: what a process that died held is free for others by then, and a fifth more.
     pub lease: Duration,
     /// `[conductor] max_concurrent_deploy`: deployments under way at once.
     pub max_concurrent_deploy: u32,
@@ -75,6 +84,10 @@ impl Settings {
     pub fn new(hostname: impl Into<String>, state_dir: &std::path::Path) -> Self {
         Self {
             hostname: hostname.into(),
+            conductor_group: String::new(),
+            drivers: None,
+            roles: Role::ALL.to_vec(),
+            state_dir: state_dir.to_owned(),
             automated_clean: true,
             callback_timeout: Duration::from_secs(1800),
             boot_retry: Duration::from_secs(600),
@@ -92,7 +105,7 @@ impl Settings {
             power_off_after_deploy_failure: true,
             agent_timeout: Duration::from_secs(60),
             agent_poll: Duration::from_secs(10),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(10),
             max_concurrent_deploy: 250,
             max_concurrent_clean: 50,
             allow_provisioning_in_maintenance: true,

@@ -31,6 +31,7 @@ impl Conductor {
     /// Checks every interface of a node.
     pub async fn validate(&self, uuid: Uuid) -> Result<Vec<Validation>, RequestError> {
         let node = self.store().node_with_secrets(uuid).await?.node;
+        self.check_served(&node).await?;
         let ports = self.store().ports_of_node(uuid).await?;
         let has_ports = !ports.is_empty();
         let ramdisks = self.check_ramdisk_images(&node).await;

@@ -4,6 +4,7 @@ use crate::Conductor;
 use crate::agent::AgentClient;
 use crate::hardware;
 use crate::measure;
+use crate::members::Held;
 use crate::outcome::Failure;
 use bmc::{Bmc, BmcError};
 use jiff::Timestamp;
@@ -11,26 +12,27 @@ use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Claim, Guard};
+use store::Guard;
 
 /// A claimed node while a handler works on it.
 pub struct Visit<'a> {
     /// The conductor at work.
     pub conductor: &'a Conductor,
-    /// The claim that every write checks.
-    pub claim: &'a Claim,
+    /// The claim that every write checks, and the gate before what is done outside.
+    pub held: &'a Held,
     /// The node as of the last read or write, secrets included.
     pub node: Node,
     /// The last write ended the claim.
     pub is_released: bool,
     /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
     seen: Mutex<Vec<LogEvent>>,
+    agent: Mutex<Option<AgentClient>>,
 }
 
 impl<'a> Visit<'a> {
     /// Begins a visit to a node just claimed.
-    pub fn new(conductor: &'a Conductor, claim: &'a Claim, node: Node) -> Self {
-        Self { conductor, claim, node, is_released: false, seen: Mutex::default() }
+    pub fn new(conductor: &'a Conductor, held: &'a Held, node: Node) -> Self {
+        Self { conductor, held, node, is_released: false, seen: Mutex::default(), agent: Mutex::default() }
     }
 
     /// Now.
@@ -46,7 +48,7 @@ impl<'a> Visit<'a> {
         let (_, node) = self
             .conductor
             .store()
-            .edit_node(self.node.uuid, Guard::Held(self.claim), now, |edit| {
+            .edit_node(self.node.uuid, Guard::Held(self.held.claim()), now, |edit| {
                 edit.events.extend(seen);
                 change(edit);
                 release = edit.release;
@@ -61,7 +63,7 @@ impl<'a> Visit<'a> {
 
     /// Reads the node anew.
     pub async fn refresh(&mut self) -> Result<(), Failure> {
-        self.node = self.conductor.store().node_with_secrets(self.claim.node).await?.node;
+        self.node = self.conductor.store().node_with_secrets(self.node.uuid).await?.node;
         Ok(())
     }
 
@@ -74,7 +76,7 @@ impl<'a> Visit<'a> {
     /// Writes what was seen; for those who are about to wait.
     pub async fn flush(&self) -> Result<(), Failure> {
         let seen = std::mem::take(&mut *self.seen());
-        Ok(self.conductor.store().record(&seen).await?)
+        Ok(self.conductor.store().record_held(self.held.claim(), &seen).await?)
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<LogEvent>> {
@@ -97,6 +99,7 @@ impl<'a> Visit<'a> {
         tell: impl FnOnce(&T) -> String,
     ) -> Result<T, Failure> {
         self.flush().await?;
+        self.held.check()?;
         let started = self.now();
         let answer = measure::bmc(&self.node, doing, call).await;
         let event = |detail: String| {
@@ -116,8 +119,15 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// The node's agent.
+    /// The node's agent; calls of one visit share a connection, as a handshake is most of what a call costs.
     pub fn agent(&self) -> Result<AgentClient, Failure> {
-        Ok(AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?)
+        self.held.check()?;
+        let mut kept = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = kept.as_ref().filter(|agent| agent.is_of(&self.node.agent)) {
+            return Ok(agent.clone());
+        }
+        let agent = AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?;
+        *kept = Some(agent.clone());
+        Ok(agent)
     }
 }

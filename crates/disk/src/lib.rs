@@ -46,5 +46,5 @@ pub use image::{ImageInfo, Phase, Progress, Report, WriteOptions, inspect_image,
 pub use partition_image::{EFI_LABEL, PartitionOptions, PartitionReport, serial_text, write_partition_image};
 pub use source::{FileSource, ImageSource};
 pub use swap::make_swap;
-pub use target::{Disk, Target};
+pub use target::{Disk, Target, start_writing_back};
 pub use window::Window;

@@ -46,6 +46,14 @@ pub struct Disk {
     zeroing: AtomicU8,
 }
 
+/// Lets the kernel begin to write a range of a file back to the disk, so that a later `fsync` has less to wait for. Only a hint.
+pub fn start_writing_back(file: &File, offset: u64, length: u64) {
+    let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
+    // SAFETY: the file is open for as long as it is borrowed, and the call touches no memory of ours. It is only a hint
+    // (sync_file_range(2)), so what it returns doesn't matter: `fsync` is what counts.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Ways to zero a range, best first. The index into this list only grows: a device that refused a way once is not asked
 /// again.
 const ZEROING: [FallocateFlags; 2] = [
@@ -169,10 +177,7 @@ impl Target for Disk {
     }
 
     fn start_sync(&self, offset: u64, length: u64) {
-        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
-        // SAFETY: the file is open for as long as `self` lives, and the call touches no memory of ours. It is only a hint
-        // (sync_file_range(2)), so what it returns doesn't matter: `sync` is what counts.
-        unsafe { libc::sync_file_range(self.file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
+        start_writing_back(&self.file, offset, length);
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The one door to stored bytes, whatever keeps them.
 
+use crate::batch::Pool;
 use crate::directory::Directory;
 use crate::error::{Result, StorageError};
 use crate::name::Name;
@@ -51,15 +52,16 @@ impl Backend {
         if announced.is_some_and(|size| size > limit) {
             return Err(StorageError::TooLarge { limit });
         }
+        let pool = Pool::new();
         let sink = match &*self.kind {
             Kind::Directory(_) => {
-                let name = name.clone();
-                Sink::File(self.blocking(move |directory| directory.create(&name, announced)).await?)
+                let (name, pool) = (name.clone(), Arc::clone(&pool));
+                Sink::File(self.blocking(move |directory| directory.create(&name, announced, pool)).await?)
             }
             #[cfg(feature = "s3")]
             Kind::Bucket(bucket) => Sink::Object(bucket.create(name).await?),
         };
-        Ok(Upload::new(sink, algorithms, limit))
+        Ok(Upload::new(sink, pool, algorithms, limit))
     }
 
     /// Opens a stretch of stored bytes; the whole without one. A stretch beyond the end is cut.

@@ -1,14 +1,15 @@
 //! Bytes in a directory of this host: a file each, readable by the owner alone.
 
+use crate::batch::{Batch, Pool};
 use crate::error::{Result, StorageError};
+use crate::line::{Line, Work};
 use crate::name::Name;
-use bytes::Bytes;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 /// Where uploads are until they have a name; emptied at each start.
@@ -44,7 +45,7 @@ impl Directory {
     }
 
     /// Begins a file. `announced` is what is known of its size: what can't fit is refused before it is sent.
-    pub(crate) fn create(&self, name: &Name, announced: Option<u64>) -> Result<NewFile> {
+    pub(crate) fn create(&self, name: &Name, announced: Option<u64>, pool: Arc<Pool>) -> Result<NewFile> {
         let room =
             self.room().map_err(StorageError::io(format!("looking for room in {}", self.root.display())))?;
         if announced.is_some_and(|size| size > room) {
@@ -64,8 +65,7 @@ impl Directory {
             name: name.clone(),
             directory,
             temporary: Some(temporary),
-            file: Arc::new(file),
-            work: None,
+            line: Line::new(Writing { file, written: 0, started: 0, outcome: Ok(()) }, pool),
         })
     }
 
@@ -134,35 +134,61 @@ fn reading(directory: &Path) -> impl Fn(io::Error) -> StorageError {
     move |source| StorageError::Io { attempt: format!("reading {}", directory.display()), source }
 }
 
+/// Bytes after which the disk is told to begin with them, so that little is left to do at the end.
+const WRITE_BACK: u64 = 4 << 20;
+
+/// A file that is being written.
+struct Writing {
+    file: File,
+    written: u64,
+    /// Bytes that the disk has begun with.
+    started: u64,
+    outcome: io::Result<()>,
+}
+
+impl Work for Writing {
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        self.outcome = self.file.write_all(bytes);
+        self.written += bytes.len() as u64;
+        if self.written - self.started >= WRITE_BACK {
+            disk::start_writing_back(&self.file, self.started, self.written - self.started);
+            self.started = self.written;
+        }
+        self.outcome.is_ok()
+    }
+}
+
 /// A file that has no name yet. Dropped, it is removed.
 pub(crate) struct NewFile {
     place: PathBuf,
     name: Name,
     directory: PathBuf,
     temporary: Option<PathBuf>,
-    file: Arc<File>,
-    work: Option<JoinHandle<io::Result<()>>>,
+    line: Line<Writing>,
 }
 
 impl NewFile {
-    /// Writes a batch, once the one before is written.
-    pub(crate) async fn write(&mut self, batch: Arc<[Bytes]>) -> Result<()> {
-        self.settle().await?;
-        let file = Arc::clone(&self.file);
-        self.work = Some(spawn_blocking(move || {
-            let mut file: &File = &file;
-            batch.iter().try_for_each(|bytes| file.write_all(bytes))
-        }));
-        Ok(())
+    /// Writes a batch, behind those before.
+    pub(crate) fn write(&mut self, batch: Arc<Batch>) {
+        self.line.push(batch);
     }
 
-    /// Brings all to the disk, then gives it its name.
+    /// Brings all to the disk. Nothing can be written after that.
+    pub(crate) async fn sync(&mut self) -> Result<()> {
+        let writing = self.line.finish("writing").await?;
+        let done = spawn_blocking(move || {
+            writing.outcome?;
+            writing.file.sync_all()
+        });
+        let done = done.await.map_err(|_| StorageError::lost("writing"))?;
+        done.map_err(|error| self.failed(error))
+    }
+
+    /// Gives what was brought to the disk its name.
     pub(crate) async fn finish(mut self) -> Result<()> {
-        self.settle().await?;
-        let (file, temporary) = (Arc::clone(&self.file), self.temporary.clone().unwrap_or_default());
+        let temporary = self.temporary.clone().unwrap_or_default();
         let (directory, to) = (self.directory.clone(), self.directory.join(self.name.key()));
         let done = spawn_blocking(move || {
-            file.sync_all()?;
             fs::rename(temporary, to)?;
             File::open(directory)?.sync_all()
         });
@@ -170,12 +196,6 @@ impl NewFile {
         done.map_err(|error| self.failed(error))?;
         self.temporary = None;
         Ok(())
-    }
-
-    async fn settle(&mut self) -> Result<()> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let done = work.await.map_err(|_| StorageError::lost("writing"))?;
-        done.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: io::Error) -> StorageError {

@@ -1,8 +1,8 @@
 //! Where the bytes of images and objects are kept.
 //!
 //! A [`Backend`] is a directory, or a bucket of S3-compatible storage. Bytes come in by an [`Upload`] and go out by a [`Reading`], both
-//! of any size in a few megabytes: an upload hashes and writes one batch on two threads while the next comes from the network, a
-//! reading reads one piece ahead. Neither holds a thread while it waits for the other side, so that slow clients cost memory only.
+//! of any size in a few megabytes: an upload's digests and its writing go on beside each other and beside the network, over the same few
+//! batches of memory; a reading reads one piece ahead. Neither holds a thread while it waits for the other side, so that slow clients cost memory only.
 //!
 //! What was not finished is not there: bytes get their name when all of them are on the disk, and what a dead process left is
 //! removed when the backend is opened. Nothing in here knows what the bytes are, but for [`Backend::inspect`], which lets `disk` look.
@@ -10,10 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod batch;
 mod directory;
 mod error;
-mod hashing;
 mod inspect;
+mod line;
 mod name;
 mod reading;
 #[cfg(feature = "s3")]

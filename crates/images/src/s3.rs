@@ -167,11 +167,10 @@ impl NewObject {
         if self.parts < PARTS / 2 { PART } else { LARGE_PART }
     }
 
-    pub(crate) async fn write(&mut self, batch: Arc<[Bytes]>) -> Result<()> {
-        for bytes in batch.iter() {
-            self.gathered_bytes += bytes.len();
-            self.gathered.push(bytes.clone());
-        }
+    /// Takes a copy: a part is larger than all batches of an upload.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.gathered_bytes += bytes.len();
+        self.gathered.push(Bytes::copy_from_slice(bytes));
         while self.gathered_bytes >= self.part_size() {
             self.send().await?;
         }

@@ -1,18 +1,14 @@
 //! Bytes on their way in.
 
+use crate::batch::{Batch, Pool};
 use crate::directory::NewFile;
 use crate::error::{Result, StorageError};
-use crate::hashing::Hashing;
+use crate::line::Line;
 #[cfg(feature = "s3")]
 use crate::s3::NewObject;
 use bytes::Bytes;
-use disk::Algorithm;
+use disk::{Algorithm, Hasher};
 use std::sync::Arc;
-
-/// Bytes that are hashed and written at once: enough that handing them to a thread costs nothing beside the work.
-const BATCH: usize = 2 << 20;
-/// Pieces in a batch, however small they are: they are counted by what they hold, and each costs some memory of its own.
-const BATCH_PIECES: usize = 4096;
 
 /// What an upload came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +29,9 @@ impl Stored {
 /// An upload under way. Dropped before [`Upload::finish`], it leaves nothing behind.
 pub struct Upload {
     sink: Sink,
-    hashings: Vec<Hashing>,
-    batch: Vec<Bytes>,
-    batch_bytes: usize,
+    hashings: Vec<(Algorithm, Line<Hasher>)>,
+    pool: Arc<Pool>,
+    batch: Option<Batch>,
     size: u64,
     limit: u64,
 }
@@ -48,15 +44,12 @@ pub(crate) enum Sink {
 }
 
 impl Upload {
-    pub(crate) fn new(sink: Sink, algorithms: &[Algorithm], limit: u64) -> Self {
-        Self {
-            sink,
-            hashings: algorithms.iter().map(|algorithm| Hashing::new(*algorithm)).collect(),
-            batch: Vec::new(),
-            batch_bytes: 0,
-            size: 0,
-            limit,
-        }
+    /// `pool` is the one that the sink's line has.
+    pub(crate) fn new(sink: Sink, pool: Arc<Pool>, algorithms: &[Algorithm], limit: u64) -> Self {
+        let hashing =
+            |algorithm: &Algorithm| (*algorithm, Line::new(Hasher::new(*algorithm), Arc::clone(&pool)));
+        let hashings = algorithms.iter().map(hashing).collect();
+        Self { sink, hashings, pool, batch: None, size: 0, limit }
     }
 
     /// Bytes that came so far.
@@ -70,20 +63,38 @@ impl Upload {
         if self.size > self.limit {
             return Err(StorageError::TooLarge { limit: self.limit });
         }
-        self.batch_bytes += bytes.len();
-        self.batch.push(bytes);
-        if self.batch_bytes >= BATCH || self.batch.len() >= BATCH_PIECES {
-            self.pass_on().await?;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let mut batch = match self.batch.take() {
+                Some(batch) => batch,
+                None => match self.pool.batch().await {
+                    Some(batch) => batch,
+                    None => return Err(self.failure().await),
+                },
+            };
+            rest = batch.fill(rest);
+            if batch.is_full() {
+                self.pass_on(batch).await?;
+            } else {
+                self.batch = Some(batch);
+            }
         }
         Ok(())
     }
 
     /// Gives the bytes their name, once all of them are on stable storage.
     pub async fn finish(mut self) -> Result<Stored> {
-        self.pass_on().await?;
+        if let Some(batch) = self.batch.take() {
+            self.pass_on(batch).await?;
+        }
+        // Before the digests, which may take longer.
+        if let Sink::File(file) = &mut self.sink {
+            file.sync().await?;
+        }
         let mut digests = Vec::with_capacity(self.hashings.len());
-        for hashing in self.hashings {
-            digests.push(hashing.finish().await?);
+        for (algorithm, mut line) in self.hashings {
+            let hasher = line.finish("computing a digest").await?;
+            digests.push((algorithm, hasher.finish().to_string()));
         }
         match self.sink {
             Sink::File(file) => file.finish().await?,
@@ -93,19 +104,28 @@ impl Upload {
         Ok(Stored { size: self.size, digests })
     }
 
-    async fn pass_on(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let batch: Arc<[Bytes]> = std::mem::take(&mut self.batch).into();
-        self.batch_bytes = 0;
-        for hashing in &mut self.hashings {
-            hashing.update(Arc::clone(&batch)).await?;
+    async fn pass_on(&mut self, batch: Batch) -> Result<()> {
+        let batch = Arc::new(batch);
+        for (_, line) in &mut self.hashings {
+            line.push(Arc::clone(&batch));
         }
         match &mut self.sink {
-            Sink::File(file) => file.write(batch).await,
+            Sink::File(file) => {
+                file.write(batch);
+                Ok(())
+            }
             #[cfg(feature = "s3")]
-            Sink::Object(object) => object.write(batch).await,
+            Sink::Object(object) => object.write(&batch).await,
+        }
+    }
+
+    /// Why there are no batches any more.
+    async fn failure(&mut self) -> StorageError {
+        let lost = || StorageError::lost("taking an upload in");
+        match &mut self.sink {
+            Sink::File(file) => file.sync().await.err().unwrap_or_else(lost),
+            #[cfg(feature = "s3")]
+            Sink::Object(_) => lost(),
         }
     }
 }

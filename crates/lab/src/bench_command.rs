@@ -19,7 +19,7 @@ pub struct PowerArguments {
     /// Where the server keeps its state meanwhile [default: the temporary directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Simulated BMCs; each takes two open files of this program and of the server.
+    /// Simulated BMCs; each is an open file of this program and one of the server.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
     nodes: u32,
     /// How many of them are dead in the last part.

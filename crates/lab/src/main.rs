@@ -23,6 +23,7 @@ macro_rules! say {
 
 mod bench_command;
 mod fleet_command;
+mod soak_command;
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
@@ -55,6 +56,8 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Several servers on one database, which are killed while they deploy a fleet; then looks whether anything was lost.
+    Soak(soak_command::Arguments),
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -69,6 +72,8 @@ enum BenchVerb {
     Api(BenchArguments),
     /// The services around it: first start, tokens, images, a thousand servers.
     Cloud(BenchArguments),
+    /// What heartbeats and changes notice of a crowd that asks for more than the server can do.
+    Overload(BenchArguments),
     /// The synchronisation of power over a fleet of simulated BMCs.
     Power(bench_command::PowerArguments),
     /// Beside the real Ironic: the same requests, cycles and power sweeps with both, in one table.
@@ -142,7 +147,7 @@ struct RackArguments {
 
 #[derive(clap::Args)]
 struct DemoArguments {
-    /// The image of a whole disk to deploy with today's clients.
+    /// The image to deploy with today's clients.
     #[arg(long, env = "IMAGE", value_enum, default_value_t = KindChoice::Debian)]
     image: KindChoice,
     /// What the machine that gets it boots with; by default UEFI, standalone with a tiny image BIOS.
@@ -176,7 +181,7 @@ enum PartChoice {
     /// The clients of 2017, a machine that boots by BIOS, a tiny partition image.
     #[value(name = "2017")]
     Of2017,
-    /// Today's clients and the image of a whole disk.
+    /// Today's clients, and the image of a whole disk unless `--image` names a partition's.
     Today,
     /// One after the other.
     Both,
@@ -227,10 +232,12 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             raise_file_limit();
             runtime()?.block_on(fleet_command::run(arguments))
         }
+        Verb::Soak(arguments) => runtime()?.block_on(soak_command::run(arguments)),
         Verb::Postgres { command } => runtime()?.block_on(beside_postgres(&command)),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
+        Verb::Bench(BenchVerb::Overload(arguments)) => measure(arguments, bench::overload),
         Verb::Bench(BenchVerb::Power(arguments)) => bench_command::power(arguments),
         Verb::Bench(BenchVerb::Beside(arguments)) => bench_command::beside(arguments),
         Verb::Bench(BenchVerb::Fleet(arguments)) => bench_command::fleet(arguments),
@@ -284,11 +291,6 @@ fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let tale = if arguments.standalone {
         demo::Tale::Standalone
     } else {
-        if image.is_partition() {
-            bail!(
-                "today's part of the walk takes the image of a whole disk: tiny or debian; or say --standalone"
-            );
-        }
         let (of_2017, today) = (arguments.part != PartChoice::Today, arguments.part != PartChoice::Of2017);
         demo::Tale::Walk { of_2017, today }
     };

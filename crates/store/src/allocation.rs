@@ -103,14 +103,14 @@ impl Store {
         now: Timestamp,
         fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
     ) -> Result<Node, E> {
-        let mut node = self.read_open(tx, node, Guard::Free, now).await?;
+        let mut node = self.read_open(tx, node, Guard::Free).await?;
         fits(allocation, &node)?;
         allocation.take(&mut node, now);
         node.updated_at = Some(now);
         self.write_node(tx, &node, false).await?;
         let detail = format!("by allocation {}", allocation.uuid);
         let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
-        event::insert(tx, &event).await?;
+        event::insert(tx, &event, None).await?;
         Ok(node)
     }
 
@@ -125,18 +125,15 @@ impl Store {
         let mut tx = self.write().await?;
         let allocation: Allocation = record::read(&mut tx, uuid).await?;
         if let Some(node) = allocation.node_uuid {
-            let mut node = self.read_open(&mut tx, node, Guard::Free, now).await?;
+            let mut node = self.read_open(&mut tx, node, Guard::Free).await?;
             allow(&allocation, &node)?;
             node.instance_uuid = None;
             node.allocation_uuid = None;
             node.updated_at = Some(now);
             self.write_node(&mut tx, &node, false).await?;
             let detail = format!("allocation {uuid} is gone");
-            event::insert(
-                &mut tx,
-                &LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail),
-            )
-            .await?;
+            let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail);
+            event::insert(&mut tx, &event, None).await?;
         }
         delete(&mut tx, uuid).await?;
         tx.commit().await?;

@@ -207,7 +207,7 @@ impl Store {
         if told != json!(count) {
             return Err(lines.malformed(&format!("{told} rows were written and {count} read")));
         }
-        tx.execute("UPDATE nodes SET lease_holder = NULL, lease_until_us = 0").await?;
+        tx.execute("UPDATE nodes SET lease_holder = NULL, lease_session = NULL").await?;
         number_on(&mut tx).await?;
         tx.commit().await?;
         Ok(count)

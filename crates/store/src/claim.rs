@@ -1,85 +1,125 @@
-//! Claims: a lease on a node, with an epoch that fences off whoever lost it.
+//! Claims: a node is one process's for as long as its session lasts ([`crate::conductor`]), with an epoch that fences off whoever
+//! lost it.
 
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use model::node::Node;
 use sqlx::{AssertSqlSafe, Row};
-use std::time::Duration;
 use telemetry::table;
 use uuid::Uuid;
 
-/// A lease on one node. It is renewed by [`Store::renew`], ended by [`Store::release`], and every write made under it checks the
-/// epoch: once another process has claimed the node, this one's writes fail with [`StoreError::ClaimLost`].
+/// Who claims: a process in one of its sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The conductor's host name, shown as `reservation`.
+    pub hostname: String,
+    /// The session that the claims hang on.
+    pub session: Uuid,
+}
+
+impl Holder {
+    /// A holder whose claims last until they are released.
+    pub fn new(hostname: impl Into<String>, session: Uuid) -> Self {
+        Self { hostname: hostname.into(), session }
+    }
+}
+
+/// Which nodes a conductor serves.
+#[derive(Debug, Clone, Default)]
+pub struct Served {
+    /// Those of this conductor group.
+    pub conductor_group: String,
+    /// Those with one of these drivers; none: with any.
+    pub drivers: Option<Vec<String>>,
+}
+
+/// A node that is held. The claim ends by [`Store::release`] or with its session, and every write made under it checks the epoch:
+/// once another process has claimed the node, this one's writes fail with [`StoreError::ClaimLost`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Node.
     pub node: Uuid,
-    /// Who holds it: the conductor's host name, shown as `reservation`.
-    pub holder: String,
+    /// Who holds it.
+    pub holder: Holder,
     /// Fencing epoch.
     pub epoch: i64,
 }
 
+/// From the first to the last that was done under one claim, as the event log tells: calls of the BMC when they were made, everything
+/// else when it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimSpan {
+    /// Node.
+    pub node: Uuid,
+    /// The claim's epoch.
+    pub epoch: i64,
+    /// Whose it was.
+    pub conductor: String,
+    /// When the first of it began.
+    pub first: Timestamp,
+    /// When the last of it ended.
+    pub last: Timestamp,
+}
+
 /// Ends a claim within another change of the row.
-pub(crate) const END: &str = ", lease_holder = NULL, lease_until_us = 0";
+pub(crate) const END: &str = ", lease_holder = NULL, lease_session = NULL";
 
 /// Ends the claim of a node within a transaction that has checked it.
 pub(crate) async fn end(tx: &mut Write, node: Uuid) -> Result<()> {
-    sqlx::query("UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE uuid = $1")
+    sqlx::query("UPDATE nodes SET lease_holder = NULL, lease_session = NULL WHERE uuid = $1")
         .bind(node.to_string())
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
+/// Fails unless a claim lasts, within a transaction that then writes what only its holder may.
+pub(crate) async fn check(tx: &mut Write, claim: &Claim) -> Result<()> {
+    // The write locks the row, so that nobody takes the node before the transaction ends.
+    let done = sqlx::query(
+        "UPDATE nodes SET lease_epoch = lease_epoch WHERE uuid = $1 AND lease_epoch = $2 AND lease_holder IS NOT NULL",
+    )
+    .bind(claim.node.to_string())
+    .bind(claim.epoch)
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 0 { Err(StoreError::ClaimLost { node: claim.node }) } else { Ok(()) }
+}
+
 impl Store {
-    /// Claims a node for `ttl`. [`StoreError::Locked`] where somebody (this process included) holds it.
-    pub async fn claim(&self, node: Uuid, holder: &str, now: Timestamp, ttl: Duration) -> Result<Claim> {
+    /// Claims a node. [`StoreError::Locked`] where somebody (this process included) holds it.
+    pub async fn claim(&self, node: Uuid, holder: &Holder) -> Result<Claim> {
         let mut tx = self.write_rows().await?;
         let row = sqlx::query(
-            "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 \
-             WHERE uuid = $3 AND (lease_holder IS NULL OR lease_until_us < $4) RETURNING lease_epoch",
+            "UPDATE nodes SET lease_holder = $1, lease_session = $2, lease_epoch = lease_epoch + 1 \
+             WHERE uuid = $3 AND lease_holder IS NULL RETURNING lease_epoch",
         )
-        .bind(holder)
-        .bind(until(now, ttl))
+        .bind(&holder.hostname)
+        .bind(holder.session.to_string())
         .bind(node.to_string())
-        .bind(micros(now))
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = row {
             let epoch = row.try_get("lease_epoch")?;
             tx.commit().await?;
             table::CLAIMS_TAKEN.count([]);
-            return Ok(Claim { node, holder: holder.to_owned(), epoch });
+            return Ok(Claim { node, holder: holder.clone(), epoch });
         }
         let row = sqlx::query("SELECT lease_holder FROM nodes WHERE uuid = $1")
             .bind(node.to_string())
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| StoreError::NotFound { what: "Node", ident: node.to_string() })?;
-        Err(StoreError::Locked { node: node.to_string(), holder: row.try_get("lease_holder")? })
-    }
-
-    /// Prolongs a claim; [`StoreError::ClaimLost`] if it is not ours any more.
-    pub async fn renew(&self, claim: &Claim, now: Timestamp, ttl: Duration) -> Result<()> {
-        let mut tx = self.write_rows().await?;
-        let done =
-            sqlx::query("UPDATE nodes SET lease_until_us = $1 WHERE uuid = $2 AND lease_epoch = $3 AND lease_holder IS NOT NULL")
-                .bind(until(now, ttl))
-                .bind(claim.node.to_string())
-                .bind(claim.epoch)
-                .execute(&mut *tx)
-                .await?;
-        tx.commit().await?;
-        if done.rows_affected() == 0 { Err(StoreError::ClaimLost { node: claim.node }) } else { Ok(()) }
+        let holder: Option<String> = row.try_get("lease_holder")?;
+        Err(StoreError::Locked { node: node.to_string(), holder: holder.unwrap_or_default() })
     }
 
     /// Ends a claim; one that is lost already is no error. Nodes that became due meanwhile are looked at at once.
     pub async fn release(&self, claim: &Claim) -> Result<()> {
         let mut tx = self.write_rows().await?;
         sqlx::query(
-            "UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE uuid = $1 AND lease_epoch = $2",
+            "UPDATE nodes SET lease_holder = NULL, lease_session = NULL WHERE uuid = $1 AND lease_epoch = $2",
         )
         .bind(claim.node.to_string())
         .bind(claim.epoch)
@@ -90,71 +130,108 @@ impl Store {
         Ok(())
     }
 
-    /// Drops every lease. Right only where this process is the only one: under the lock of a SQLite state directory.
-    pub async fn release_all(&self) -> Result<u64> {
-        let mut tx = self.write().await?;
-        let done = sqlx::query(
-            "UPDATE nodes SET lease_holder = NULL, lease_until_us = 0 WHERE lease_holder IS NOT NULL",
-        )
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        self.nudge();
-        Ok(done.rows_affected())
+    /// What a session holds, as the database has it: nodes and epochs.
+    pub async fn claims_of(&self, session: Uuid) -> Result<Vec<(Uuid, i64)>> {
+        let rows = sqlx::query("SELECT uuid, lease_epoch FROM nodes WHERE lease_session = $1")
+            .bind(session.to_string())
+            .fetch_all(self.read())
+            .await?;
+        let mut claims = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Ok(node) = Uuid::parse_str(row.try_get("uuid")?) {
+                claims.push((node, row.try_get("lease_epoch")?));
+            }
+        }
+        Ok(claims)
     }
 
-    /// When the soonest free node is due: the past if one is due already.
-    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
-        let row = sqlx::query(
-            "SELECT due_us FROM nodes WHERE due_us IS NOT NULL AND (lease_holder IS NULL OR lease_until_us < $1) \
-             ORDER BY due_us LIMIT 1",
-        )
-        .bind(micros(now))
-        .fetch_optional(self.read())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
+    /// When the soonest free node of those is due: the past if one is due already.
+    pub async fn next_due(&self, served: &Served) -> Result<Option<Timestamp>> {
+        let sql = format!(
+            "SELECT due_us FROM nodes WHERE due_us IS NOT NULL AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT 1",
+            condition(served, 1)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(&served.conductor_group);
+        for driver in served.drivers.iter().flatten() {
+            query = query.bind(driver);
+        }
+        let Some(row) = query.fetch_optional(self.read()).await? else { return Ok(None) };
         Ok(Timestamp::from_microsecond(row.try_get("due_us")?).ok())
     }
 
-    /// Claims the nodes that are due and free, soonest first and at most `limit`, in one transaction; out come the claims and the
-    /// nodes with their secrets. A node that can't be read costs nobody else: its claim comes with the error.
+    /// Claims those of the nodes that are due and free, soonest first and at most `limit`, in one transaction; out come the claims and
+    /// the nodes with their secrets. A node that can't be read costs nobody else: its claim comes with the error.
     pub async fn claim_due(
         &self,
-        holder: &str,
+        holder: &Holder,
+        served: &Served,
         now: Timestamp,
-        ttl: Duration,
         limit: i64,
     ) -> Result<Vec<(Claim, Result<Node>)>> {
         let mut tx = self.write_rows().await?;
         // Rows that another process is about to claim are that one's.
         let sql = format!(
-            "UPDATE nodes SET lease_holder = $1, lease_epoch = lease_epoch + 1, lease_until_us = $2 WHERE id IN \
-             (SELECT id FROM nodes WHERE due_us <= $3 AND (lease_holder IS NULL OR lease_until_us < $3) \
-             ORDER BY due_us LIMIT $4{}) RETURNING due_us, uuid, lease_epoch, doc, secrets",
+            "UPDATE nodes SET lease_holder = $1, lease_session = $2, lease_epoch = lease_epoch + 1 WHERE id IN \
+             (SELECT id FROM nodes WHERE due_us <= $3 AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT $4{}) \
+             RETURNING due_us, uuid, lease_epoch, doc, secrets",
+            condition(served, 5),
             tx.row_lock_of_free()
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(holder)
-            .bind(until(now, ttl))
+        let mut query = sqlx::query(AssertSqlSafe(sql))
+            .bind(&holder.hostname)
+            .bind(holder.session.to_string())
             .bind(micros(now))
             .bind(limit)
-            .fetch_all(&mut *tx)
-            .await?;
+            .bind(&served.conductor_group);
+        for driver in served.drivers.iter().flatten() {
+            query = query.bind(driver);
+        }
+        let rows = query.fetch_all(&mut *tx).await?;
         tx.commit().await?;
         table::CLAIMS_TAKEN.add([], rows.len() as u64);
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let Ok(uuid) = Uuid::parse_str(row.try_get("uuid")?) else { continue };
             let due: i64 = row.try_get("due_us")?;
-            let claim = Claim { node: uuid, holder: holder.to_owned(), epoch: row.try_get("lease_epoch")? };
+            let claim = Claim { node: uuid, holder: holder.clone(), epoch: row.try_get("lease_epoch")? };
             claimed.push((due, claim, self.open_node(&row)));
         }
         // The database returns them in an order of its own.
         claimed.sort_by_key(|(due, ..)| *due);
         Ok(claimed.into_iter().map(|(_, claim, node)| (claim, node)).collect())
     }
+
+    /// For every claim under which an event was recorded, when that was; by node and epoch.
+    pub async fn claim_spans(&self) -> Result<Vec<ClaimSpan>> {
+        let rows = sqlx::query(
+            "SELECT node_uuid, epoch, conductor, MIN(CASE WHEN kind = 'bmc' THEN at_us ELSE recorded_us END) AS first_us, \
+             MAX(CASE WHEN kind = 'bmc' THEN at_us + COALESCE(duration_us, 0) ELSE recorded_us END) AS last_us FROM events WHERE epoch IS NOT NULL GROUP BY node_uuid, epoch, conductor ORDER BY node_uuid, epoch",
+        )
+        .fetch_all(self.read())
+        .await?;
+        let mut spans = Vec::with_capacity(rows.len());
+        let time = |micros| Timestamp::from_microsecond(micros).unwrap_or_default();
+        for row in rows {
+            let Ok(node) = Uuid::parse_str(row.try_get("node_uuid")?) else { continue };
+            spans.push(ClaimSpan {
+                node,
+                epoch: row.try_get("epoch")?,
+                conductor: row.try_get("conductor")?,
+                first: time(row.try_get("first_us")?),
+                last: time(row.try_get("last_us")?),
+            });
+        }
+        Ok(spans)
+    }
 }
 
-fn until(now: Timestamp, ttl: Duration) -> i64 {
-    micros(now).saturating_add(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX))
+/// What a node must be to be served; its values are bound from `first` on: the group, then the drivers.
+fn condition(served: &Served, first: usize) -> String {
+    let mut sql = format!("conductor_group = ${first}");
+    if let Some(drivers) = &served.drivers {
+        let marks: Vec<_> = (1..=drivers.len()).map(|n| format!("${}", first + n)).collect();
+        let marks = if marks.is_empty() { "NULL".to_owned() } else { marks.join(", ") };
+        sql.push_str(&format!(" AND driver IN ({marks})"));
+    }
+    sql
 }

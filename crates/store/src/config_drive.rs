@@ -1,5 +1,6 @@
 //! Config drives: large and secret, hence beside the node and sealed.
 
+use crate::claim::{self, Claim};
 use crate::{Result, Store};
 use sqlx::Row;
 use uuid::Uuid;
@@ -34,7 +35,19 @@ impl Store {
 
     /// Forgets it.
     pub async fn delete_config_drive(&self, node: Uuid) -> Result<()> {
+        self.delete_drive(node, None).await
+    }
+
+    /// Forgets that of a node that is held; [`StoreError::ClaimLost`](crate::StoreError::ClaimLost) if it is not any more.
+    pub async fn delete_held_config_drive(&self, claim: &Claim) -> Result<()> {
+        self.delete_drive(claim.node, Some(claim)).await
+    }
+
+    async fn delete_drive(&self, node: Uuid, claim: Option<&Claim>) -> Result<()> {
         let mut tx = self.write_rows().await?;
+        if let Some(claim) = claim {
+            claim::check(&mut tx, claim).await?;
+        }
         sqlx::query("DELETE FROM config_drives WHERE node_uuid = $1")
             .bind(node.to_string())
             .execute(&mut *tx)

@@ -19,11 +19,11 @@ use tokio::sync::Notify;
 /// What is told of an error that has many sources.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a state directory can't be used. Each is one line for the operator.
+/// Why a state directory or a database can't be used. Each is one line for the operator, its sources behind it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or directory can't be made, read or locked.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -37,7 +37,8 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another process uses it.
-    #[error("{} is in use by another billet process (stop it, or choose another with --state-dir)", path.display())]
+    #[error("{} is in use by another billet process: stop it, or choose another with --state-dir (several processes of one site need \
+             --database postgres://…)", path.display())]
     InUse {
         /// Which.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum OpenError {
     )]
     Url,
     /// The database at a URL can't be reached or brought up to date.
-    #[error("database {place}: {source}")]
+    #[error("database {place}")]
     Remote {
         /// Host, port and name, without password.
         place: String,
@@ -64,7 +65,7 @@ pub enum OpenError {
         source: BoxedError,
     },
     /// The database can't be opened or brought up to date.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Database {
         /// Which.
         path: PathBuf,
@@ -285,6 +286,12 @@ impl Store {
 
     pub(crate) fn nudge_servers(&self) {
         self.tell(Topic::Servers);
+    }
+
+    /// Lets this process look at once for nodes and servers that are due.
+    pub fn look_again(&self) {
+        self.nudge();
+        self.nudge_servers();
     }
 
     /// Answers if the database does: for the health check.

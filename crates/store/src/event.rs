@@ -1,5 +1,6 @@
 //! The event log.
 
+use crate::claim::Claim;
 use crate::transaction::Write;
 use crate::{Result, Store, micros};
 use jiff::Timestamp;
@@ -9,9 +10,11 @@ use telemetry::request::{self, Origin};
 use telemetry::{EVENTS, table};
 use uuid::Uuid;
 
-pub(crate) async fn insert(tx: &mut Write, event: &LogEvent) -> Result<()> {
+/// Appends an event, and the claim under which it came about.
+pub(crate) async fn insert(tx: &mut Write, event: &LogEvent, claim: Option<&Claim>) -> Result<()> {
     sqlx::query(
-        "INSERT INTO events (node_uuid, at_us, duration_us, kind, name, ok, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO events (node_uuid, at_us, duration_us, kind, name, ok, detail, conductor, epoch, recorded_us) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(event.node_uuid.map(|uuid| uuid.to_string()))
     .bind(micros(event.at))
@@ -20,6 +23,9 @@ pub(crate) async fn insert(tx: &mut Write, event: &LogEvent) -> Result<()> {
     .bind(&event.name)
     .bind(i64::from(event.ok))
     .bind(&event.detail)
+    .bind(claim.map(|claim| claim.holder.hostname.clone()))
+    .bind(claim.map(|claim| claim.epoch))
+    .bind(micros(Timestamp::now()))
     .execute(&mut **tx)
     .await?;
     tx.tell(Told { event: event.clone(), origin: request::current() });
@@ -52,12 +58,21 @@ impl Told {
 impl Store {
     /// Appends events that change no node.
     pub async fn record(&self, events: &[LogEvent]) -> Result<()> {
+        self.append(events, None).await
+    }
+
+    /// Appends events of a node that is held. They are kept even if the claim was lost meanwhile: they tell what was done under it.
+    pub async fn record_held(&self, claim: &Claim, events: &[LogEvent]) -> Result<()> {
+        self.append(events, Some(claim)).await
+    }
+
+    async fn append(&self, events: &[LogEvent], claim: Option<&Claim>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
         let mut tx = self.write_rows().await?;
         for event in events {
-            insert(&mut tx, event).await?;
+            insert(&mut tx, event, claim).await?;
         }
         tx.commit().await?;
         Ok(())

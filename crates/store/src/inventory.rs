@@ -1,5 +1,6 @@
 //! What inspections found: large, and of no use to lists, hence beside the node.
 
+use crate::claim::{self, Claim};
 use crate::{Result, Store, StoreError};
 use model::node::Object;
 use serde::Serialize;
@@ -56,11 +57,12 @@ impl Store {
         self.found(Table::Findings, node).await
     }
 
-    /// Forgets what the ramdisk sent.
-    pub async fn delete_findings(&self, node: Uuid) -> Result<()> {
+    /// Forgets what the ramdisk of a node that is held sent.
+    pub async fn delete_findings(&self, claim: &Claim) -> Result<()> {
         let mut tx = self.write_rows().await?;
+        claim::check(&mut tx, claim).await?;
         sqlx::query("DELETE FROM node_findings WHERE node_uuid = $1")
-            .bind(node.to_string())
+            .bind(claim.node.to_string())
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;

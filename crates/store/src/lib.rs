@@ -2,8 +2,8 @@
 //!
 //! A node is stored as one JSON document beside the columns that filters and claims need; the columns are projections of the
 //! document, written by one function. All changes of a node go through [`Store::edit_node`]: read, change in memory, write,
-//! in one short transaction that also writes the node's events. Claims are leases with an epoch ([`claim`]), so that a process
-//! that lost its node can't write to it any more.
+//! in one short transaction that also writes the node's events. Claims have an epoch ([`claim`]) and end with their process's
+//! session ([`conductor`]), so that a process that lost its node can't write to it any more.
 
 mod aggregate;
 mod allocation;
@@ -12,6 +12,7 @@ mod chassis;
 mod check;
 pub mod claim;
 mod compute_quota;
+pub mod conductor;
 pub mod config_drive;
 mod count;
 mod database;
@@ -55,11 +56,13 @@ mod statements;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
+mod uptime;
 mod volume;
 
 pub use archive::ArchiveError;
 pub use check::Report;
-pub use claim::Claim;
+pub use claim::{Claim, ClaimSpan, Holder, Served};
+pub use conductor::{Joined, Member, Presence};
 pub use database::{OpenError, Store};
 pub use image::ImageQuery;
 pub use inventory::Inventory;
@@ -73,6 +76,7 @@ pub use power_sync::PowerRow;
 pub use record::{Query, Record, Scope};
 pub use select::{Column, SortDirection};
 pub use server::{DueServer, MachineEdit, NewServer, ServerEdit, ServerSecrets};
+pub use uptime::uptime;
 
 /// What can go wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

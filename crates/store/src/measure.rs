@@ -43,7 +43,7 @@ impl Store {
         }));
         let due = sqlx::query(
             "SELECT COUNT(*) AS due, MIN(due_us) AS oldest FROM nodes \
-             WHERE due_us <= $1 AND (lease_holder IS NULL OR lease_until_us < $1)",
+             WHERE due_us <= $1 AND lease_holder IS NULL",
         )
         .bind(now)
         .fetch_one(self.read())
@@ -51,12 +51,9 @@ impl Store {
         let oldest: Option<i64> = due.try_get("oldest")?;
         table::NODES_DUE.set([], due.try_get::<i64, _>("due")? as f64);
         table::DUE_AGE.set([], oldest.map_or(0.0, |oldest| (now - oldest) as f64 / 1e6));
-        let held = sqlx::query(
-            "SELECT COUNT(*) AS held FROM nodes WHERE lease_holder IS NOT NULL AND lease_until_us >= $1",
-        )
-        .bind(now)
-        .fetch_one(self.read())
-        .await?;
+        let held = sqlx::query("SELECT COUNT(*) AS held FROM nodes WHERE lease_holder IS NOT NULL")
+            .fetch_one(self.read())
+            .await?;
         table::CLAIMS_HELD.set([], held.try_get::<i64, _>("held")? as f64);
         table::WRITE_QUEUE.set([], self.waiting_writers() as f64);
         Ok(())

@@ -38,16 +38,22 @@ impl AddressWish {
 }
 
 impl Store {
-    /// Replaces the list of this process's own addresses on the networks that it serves by DHCP, which no port gets.
-    pub async fn put_own_addresses(&self, own: &[(String, Ipv4Addr)]) -> Result<()> {
+    /// Replaces the list of a process's own addresses on the networks that it serves by DHCP, which no port gets.
+    pub async fn put_own_addresses(&self, hostname: &str, own: &[(String, Ipv4Addr)]) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM network_own_addresses").execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM network_own_addresses WHERE hostname = $1")
+            .bind(hostname)
+            .execute(&mut *tx)
+            .await?;
         for (interface, address) in own {
-            sqlx::query("INSERT INTO network_own_addresses (interface, address) VALUES ($1, $2)")
-                .bind(interface)
-                .bind(address.to_string())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "INSERT INTO network_own_addresses (hostname, interface, address) VALUES ($1, $2, $3)",
+            )
+            .bind(hostname)
+            .bind(interface)
+            .bind(address.to_string())
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await
     }
@@ -62,14 +68,15 @@ impl Store {
         Ok(addresses)
     }
 
-    /// The interfaces that are served by DHCP, and this process's address on each.
-    pub async fn own_addresses(&self) -> Result<Vec<(String, IpAddr)>> {
-        let sql = "SELECT interface, address FROM network_own_addresses ORDER BY interface";
+    /// The processes that serve interfaces by DHCP, with each interface and their address on it.
+    pub async fn own_addresses(&self) -> Result<Vec<(String, String, IpAddr)>> {
+        let sql =
+            "SELECT hostname, interface, address FROM network_own_addresses ORDER BY hostname, interface";
         let rows = sqlx::query(sql).fetch_all(self.read()).await?;
         let mut own = Vec::with_capacity(rows.len());
         for row in rows {
             if let Ok(address) = row.try_get::<String, _>("address")?.parse() {
-                own.push((row.try_get("interface")?, address));
+                own.push((row.try_get("hostname")?, row.try_get("interface")?, address));
             }
         }
         Ok(own)

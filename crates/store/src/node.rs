@@ -4,9 +4,7 @@ use crate::claim::{self, Claim};
 use crate::listed::{self, ListedNode};
 use crate::select::{Column, Select, SortDirection};
 use crate::transaction::Write;
-use crate::{
-    Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, micros, server,
-};
+use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
 use model::Secret;
 use model::bios::BiosSetting;
@@ -262,7 +260,7 @@ impl Store {
             .await
             .map_err(|error| duplicate(error, node))?;
         for event in events {
-            event::insert(&mut tx, event).await?;
+            event::insert(&mut tx, event, None).await?;
         }
         tx.commit().await?;
         self.nudge();
@@ -292,7 +290,7 @@ impl Store {
 
     async fn node_row(&self, ident: &str) -> Result<AnyRow> {
         sqlx::query(
-            "SELECT doc, secrets, lease_holder, lease_until_us FROM nodes WHERE uuid = $1 OR name = $2 \
+            "SELECT doc, secrets, lease_holder FROM nodes WHERE uuid = $1 OR name = $2 \
              ORDER BY CASE WHEN uuid = $1 THEN 0 ELSE 1 END LIMIT 1",
         )
         .bind(ident.to_ascii_lowercase())
@@ -310,10 +308,9 @@ impl Store {
     /// Lists nodes to be shown: objects that are only carried are not read.
     pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
         let rows = select(query).fetch(self.read()).await?;
-        let now = micros(Timestamp::now());
         let listed = |row: &AnyRow| {
             let (node, carried) = listed::decode(row.try_get("doc")?)?;
-            Ok(ListedNode { node, carried, reservation: reservation(row, now)? })
+            Ok(ListedNode { node, carried, reservation: row.try_get("lease_holder")? })
         };
         rows.iter().map(listed).collect()
     }
@@ -333,12 +330,16 @@ impl Store {
         E: From<StoreError>,
     {
         let mut tx = self.write_rows().await?;
-        let node = self.read_open(&mut tx, uuid, guard, now).await?;
+        let node = self.read_open(&mut tx, uuid, guard).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
-        let is_held = matches!(guard, Guard::Held(_));
+        let claim = match guard {
+            Guard::Held(claim) => Some(claim),
+            Guard::Free | Guard::Any => None,
+        };
+        let is_held = claim.is_some();
         let release = edit.release && is_held;
-        let told = self.write_edit(&mut tx, &node, &mut edit, release, now).await?;
+        let told = self.write_edit(&mut tx, &node, &mut edit, claim, now).await?;
         tx.commit().await?;
         // A node that stays held is nobody's business until it is released.
         let is_free = release || !is_held;
@@ -351,16 +352,18 @@ impl Store {
         Ok((out, edit.node))
     }
 
-    /// Writes a node that was changed, and what is to be said about it, within a transaction. `true`: its server was told.
+    /// Writes a node that was changed, under a claim if there is one, and what is to be said about it, within a transaction. `true`: its
+    /// server was told.
     pub(crate) async fn write_edit(
         &self,
         tx: &mut Write,
         before: &Node,
         edit: &mut Edit,
-        release: bool,
+        claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<bool> {
         let uuid = before.uuid;
+        let release = edit.release && claim.is_some();
         let mut told = false;
         if edit.node != *before {
             if edit.node.chassis_uuid != before.chassis_uuid {
@@ -381,7 +384,7 @@ impl Store {
             claim::end(tx, uuid).await?;
         }
         for event in &edit.events {
-            event::insert(tx, event).await?;
+            event::insert(tx, event, claim).await?;
         }
         history::append(tx, uuid, &edit.history).await?;
         if let Some(settings) = &edit.bios {
@@ -394,14 +397,8 @@ impl Store {
     }
 
     /// Reads a node with its secrets within a transaction, if the guard lets us.
-    pub(crate) async fn read_open(
-        &self,
-        tx: &mut Write,
-        uuid: Uuid,
-        guard: Guard<'_>,
-        now: Timestamp,
-    ) -> Result<Node> {
-        self.open_node(&read_guarded(tx, uuid, guard, now).await?)
+    pub(crate) async fn read_open(&self, tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<Node> {
+        self.open_node(&read_guarded(tx, uuid, guard).await?)
     }
 
     /// Writes a node within a transaction; `release` ends its claim.
@@ -444,7 +441,7 @@ impl Store {
         E: From<StoreError>,
     {
         let mut tx = self.write().await?;
-        let row = read_guarded(&mut tx, uuid, Guard::Free, now).await?;
+        let row = read_guarded(&mut tx, uuid, Guard::Free).await?;
         let node = decode(row.try_get("doc").map_err(StoreError::from)?)?;
         allow(&node)?;
         let gone = Node { instance_uuid: None, ..node.clone() };
@@ -462,9 +459,9 @@ impl Store {
     }
 }
 
-/// The statement of a list: `doc`, `lease_holder`, `lease_until_us`.
+/// The statement of a list: `doc`, `lease_holder`.
 fn select(query: &NodeQuery) -> Select {
-    let mut select = Select::new("doc, lease_holder, lease_until_us", "nodes");
+    let mut select = Select::new("doc, lease_holder", "nodes");
     for (column, value) in &query.equal {
         debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
         select.equal(column, Column::Text(Some(value.clone())));
@@ -495,11 +492,9 @@ fn select(query: &NodeQuery) -> Select {
     select
 }
 
-async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timestamp) -> Result<AnyRow> {
-    let sql = format!(
-        "SELECT doc, secrets, lease_holder, lease_until_us, lease_epoch FROM nodes WHERE uuid = $1{}",
-        tx.row_lock()
-    );
+async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<AnyRow> {
+    let sql =
+        format!("SELECT doc, secrets, lease_holder, lease_epoch FROM nodes WHERE uuid = $1{}", tx.row_lock());
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(uuid.to_string())
         .fetch_optional(&mut **tx)
@@ -508,9 +503,7 @@ async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>, now: Timesta
     let holder: Option<String> = row.try_get("lease_holder")?;
     match guard {
         Guard::Free => {
-            if let Some(holder) =
-                holder.filter(|_| row.try_get::<i64, _>("lease_until_us").unwrap_or(0) >= micros(now))
-            {
+            if let Some(holder) = holder {
                 return Err(StoreError::Locked { node: uuid.to_string(), holder });
             }
         }
@@ -533,14 +526,7 @@ fn decode(doc: &str) -> Result<Node> {
 }
 
 pub(crate) fn decode_row(row: &AnyRow) -> Result<NodeRow> {
-    let reservation = reservation(row, micros(Timestamp::now()))?;
-    Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation })
-}
-
-/// Who holds the node of a row.
-fn reservation(row: &AnyRow, now: i64) -> Result<Option<String>> {
-    let holder: Option<String> = row.try_get("lease_holder")?;
-    Ok(if row.try_get::<i64, _>("lease_until_us")? >= now { holder } else { None })
+    Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation: row.try_get("lease_holder")? })
 }
 
 fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {

@@ -1,5 +1,6 @@
 //! Ports.
 
+use crate::claim::{self, Claim};
 use crate::record::{Query, Record, insert, overwrite, read};
 use crate::select::Column;
 use crate::{Result, Store};
@@ -76,8 +77,9 @@ impl Store {
         self.list(&Query::equal("node_uuid", node.to_string())).await
     }
 
-    /// Detaches every virtual interface from a node's ports and port groups.
-    pub async fn detach_vifs(&self, node: Uuid, now: Timestamp) -> Result<()> {
+    /// Detaches every virtual interface from the ports and port groups of a node that is held.
+    pub async fn detach_vifs(&self, claim: &Claim, now: Timestamp) -> Result<()> {
+        let node = claim.node;
         let ports = self.ports_of_node(node).await?;
         let groups = self.portgroups_of_node(node).await?;
         let has_any = ports.iter().any(|port| vif::attached(&port.internal_info).is_some())
@@ -86,6 +88,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.write().await?;
+        claim::check(&mut tx, claim).await?;
         for port in ports {
             let mut port: Port = read(&mut tx, port.uuid).await?;
             if vif::attached(&port.internal_info).is_some() {

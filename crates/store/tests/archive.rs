@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::port::Port;
-use std::time::Duration;
-use store::{ArchiveError, Store, StoreError};
+use store::{ArchiveError, Holder, Store, StoreError};
 use uuid::Uuid;
 
 /// A site on SQLite with something in several tables, and an empty one beside it with the same key, on whatever is tested.
@@ -42,7 +41,7 @@ async fn a_site_that_moved_is_the_same_site_and_goes_on() {
     let (old, new, _dirs) = two_sites().await;
     let written = archive(&old).await;
     let held = old.node("m0").await.unwrap().node.uuid;
-    old.claim(held, "the old one", Timestamp::now(), Duration::from_secs(60)).await.unwrap();
+    old.claim(held, &Holder::new("the old one", Uuid::new_v4())).await.unwrap();
     let while_held = archive(&old).await;
     assert!(new.import(&mut &while_held[..]).await.unwrap() >= 12);
     assert_eq!(new.node("m0").await.unwrap().reservation, None, "who held it stays behind");

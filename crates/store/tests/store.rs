@@ -17,14 +17,20 @@ use model::portgroup::Portgroup;
 use model::state::Event;
 use model::volume::VolumeTarget;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-use store::{Guard, NodeQuery, OpenError, Query, SortDirection, Store, StoreError};
+use store::{Guard, Holder, NodeQuery, OpenError, Query, Served, SortDirection, Store, StoreError};
 use uuid::Uuid;
 
 #[path = "store/network.rs"]
 mod network;
+#[path = "store/power_sync.rs"]
+mod power_sync;
 
-const LEASE: Duration = Duration::from_secs(15);
+#[path = "store/conductor.rs"]
+mod conductor;
+
+fn holder(name: &str) -> Holder {
+    Holder::new(name, Uuid::new_v4())
+}
 
 async fn site() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -90,22 +96,24 @@ async fn whoever_lost_a_claim_cannot_write() {
     let node = node("m1");
     store.create_node(&node, &[]).await.unwrap();
     let now = Timestamp::now();
-    let first = store.claim(node.uuid, "a", now, LEASE).await.unwrap();
+    let (a, b) = (holder("a"), holder("b"));
+    let first = store.claim(node.uuid, &a).await.unwrap();
     assert!(
-        matches!(store.claim(node.uuid, "b", now, LEASE).await, Err(StoreError::Locked { holder, .. }) if holder == "a")
+        matches!(store.claim(node.uuid, &b).await, Err(StoreError::Locked { holder, .. }) if holder == "a")
     );
     let users = store.edit_node(node.uuid, Guard::Free, now, |_| Ok::<_, StoreError>(())).await;
     assert!(matches!(users, Err(StoreError::Locked { .. })));
 
-    let later = now.checked_add(SignedDuration::from_secs(16)).unwrap();
-    let second = store.claim(node.uuid, "b", later, LEASE).await.unwrap();
+    store.leave(a.session).await.unwrap();
+    let second = store.claim(node.uuid, &b).await.unwrap();
     assert!(second.epoch > first.epoch);
-    let paused = store.edit_node(node.uuid, Guard::Held(&first), later, |_| Ok::<_, StoreError>(())).await;
+    let paused = store.edit_node(node.uuid, Guard::Held(&first), now, |_| Ok::<_, StoreError>(())).await;
     assert!(matches!(paused, Err(StoreError::ClaimLost { .. })));
-    assert!(matches!(store.renew(&first, later, LEASE).await, Err(StoreError::ClaimLost { .. })));
+    assert!(matches!(store.delete_held_config_drive(&first).await, Err(StoreError::ClaimLost { .. })));
+    assert!(matches!(store.delete_findings(&first).await, Err(StoreError::ClaimLost { .. })));
     store.release(&first).await.unwrap();
-    store.renew(&second, later, LEASE).await.unwrap();
-    store.edit_node(node.uuid, Guard::Held(&second), later, |_| Ok::<_, StoreError>(())).await.unwrap();
+    assert_eq!(store.claims_of(b.session).await.unwrap(), [(node.uuid, second.epoch)]);
+    store.edit_node(node.uuid, Guard::Held(&second), now, |_| Ok::<_, StoreError>(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -121,18 +129,26 @@ async fn due_nodes_are_claimed_soonest_first_and_held_ones_are_not() {
         store.create_node(&node, &[]).await.unwrap();
         nodes.push(node);
     }
-    let next = async || store.next_due(now).await.unwrap().map(|due| due.as_microsecond());
+    let (here, all) = (holder("here"), Served::default());
+    let next = async || store.next_due(&all).await.unwrap().map(|due| due.as_microsecond());
+    let elsewhere = Served { conductor_group: "rack2".into(), drivers: None };
+    let others = Served { drivers: Some(vec!["redfish".into()]), ..Served::default() };
+    for not_ours in [&elsewhere, &others, &Served { drivers: Some(Vec::new()), ..Served::default() }] {
+        assert_eq!(store.next_due(not_ours).await.unwrap(), None);
+        assert!(store.claim_due(&here, not_ours, now, 10).await.unwrap().is_empty());
+    }
+    let ours = Served { drivers: Some(vec!["redfish".into(), "ipmi".into()]), ..Served::default() };
     assert_eq!(next().await, Some(at(-2).as_microsecond()));
-    let claimed = store.claim_due("here", now, LEASE, 1).await.unwrap();
+    let claimed = store.claim_due(&here, &ours, now, 1).await.unwrap();
     let [(claim, Ok(first))] = claimed.as_slice() else { panic!("{claimed:?}") };
-    assert_eq!((claim.node, claim.holder.as_str(), first), (nodes[2].uuid, "here", &nodes[2]));
+    assert_eq!((claim.node, claim.holder.hostname.as_str(), first), (nodes[2].uuid, "here", &nodes[2]));
     assert_eq!(next().await, Some(at(-1).as_microsecond()));
-    let claimed = store.claim_due("here", now, LEASE, 10).await.unwrap();
+    let claimed = store.claim_due(&here, &all, now, 10).await.unwrap();
     assert_eq!(claimed.iter().map(|(claim, _)| claim.node).collect::<Vec<_>>(), [nodes[1].uuid]);
     assert_eq!(next().await, Some(at(60).as_microsecond()));
-    assert!(store.claim_due("here", now, LEASE, 10).await.unwrap().is_empty());
+    assert!(store.claim_due(&here, &all, now, 10).await.unwrap().is_empty());
     assert_eq!(store.release_all().await.unwrap(), 2);
-    let claimed = store.claim_due("here", now, LEASE, 10).await.unwrap();
+    let claimed = store.claim_due(&here, &all, now, 10).await.unwrap();
     assert_eq!(
         claimed.iter().map(|(claim, _)| claim.node).collect::<Vec<_>>(),
         [nodes[2].uuid, nodes[1].uuid]
@@ -146,7 +162,7 @@ async fn a_claim_may_end_with_the_last_change_made_under_it() {
     store.create_node(&node, &[]).await.unwrap();
     let now = Timestamp::now();
     for description in [Some("changed"), None] {
-        let claim = store.claim(node.uuid, "a", now, LEASE).await.unwrap();
+        let claim = store.claim(node.uuid, &holder("a")).await.unwrap();
         store
             .edit_node(node.uuid, Guard::Held(&claim), now, |edit| {
                 if let Some(text) = description {
@@ -159,7 +175,8 @@ async fn a_claim_may_end_with_the_last_change_made_under_it() {
             .unwrap();
         let row = store.node("m1").await.unwrap();
         assert_eq!((row.reservation, row.node.description.as_deref()), (None, Some("changed")));
-        assert!(matches!(store.renew(&claim, now, LEASE).await, Err(StoreError::ClaimLost { .. })));
+        let after = store.edit_node(node.uuid, Guard::Held(&claim), now, |_| Ok::<_, StoreError>(())).await;
+        assert!(matches!(after, Err(StoreError::ClaimLost { .. })));
     }
 }
 

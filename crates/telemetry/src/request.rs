@@ -15,6 +15,13 @@ pub struct Origin {
     pub traceparent: Option<Arc<str>>,
 }
 
+impl Origin {
+    /// A request of which no more is known than its identifier.
+    pub fn of_request(id: &str) -> Self {
+        Self { id: id.into(), traceparent: None }
+    }
+}
+
 tokio::task_local! {
     static CURRENT: Option<Origin>;
 }

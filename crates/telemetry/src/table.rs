@@ -67,7 +67,10 @@ table! {
             "billet_claims_lost_total", &[], "Claims that another process took over from this one.",
         );
         RENEWALS_FAILED: Counter<0> = (
-            "billet_claim_renewals_failed_total", &[], "Claims that the database did not let be renewed in time.",
+            "billet_claim_renewals_failed_total", &[], "Times that this process's session, on which its claims hang, could not be prolonged.",
+        );
+        SESSIONS_LOST: Counter<0> = (
+            "billet_sessions_lost_total", &[], "Sessions that ended before this process did, so that others took its nodes.",
         );
         HEARTBEATS: Counter<1> = (
             "billet_heartbeats_total", &["outcome"], "Heartbeats of agents; outcome is ok or refused.",
@@ -91,6 +94,17 @@ table! {
         BMC_TIME: Histogram<2> = (
             "billet_bmc_request_duration_seconds", &["interface", "operation"], Buckets::Dialog,
             "How long they took, sessions and retries included.",
+        );
+    }
+    "Power synchronisation" {
+        POWER_SWEEPS: Total<0> = ("billet_power_sync_sweeps_total", &[], "Walks over all nodes that have come to their end.");
+        POWER_TIME: Gauge<0> = (
+            "billet_power_sync_sweep_seconds", &[], "How long the last of them took, the time included over which it was spread.",
+        );
+        POWER_NODES: Gauge<0> = ("billet_power_sync_nodes", &[], "Nodes that the last of them met.");
+        POWER_ANSWERS: Total<1> = (
+            "billet_power_sync_answers_total", &["answer"],
+            "What BMCs said of the power; answer is agreed, differed (from the record) or failed.",
         );
     }
     "Network boot" {

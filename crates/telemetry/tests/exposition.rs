@@ -105,3 +105,49 @@ fn what_is_served_can_be_read() {
     assert_eq!(value("billet_http_request_duration_seconds_count", &route), Some(2.0));
     assert!(value("process_resident_memory_bytes", &[]).unwrap() > 1e6);
 }
+
+const DASHBOARD: &str = include_str!("../../../docs/grafana/billet.json");
+
+#[test]
+fn the_dashboard_shows_all_of_the_table_and_nothing_else() {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let mut shown = HashSet::new();
+    let mut places = HashSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        assert!(places.insert((panel["gridPos"]["x"].as_u64(), panel["gridPos"]["y"].as_u64())), "{panel}");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            assert_eq!(target["datasource"]["uid"], "${datasource}");
+            let expression = target["expr"].as_str().unwrap();
+            assert_eq!(expression.matches('(').count(), expression.matches(')').count(), "{expression}");
+            let words = expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+            for word in words.filter(|word| word.starts_with("billet_") || word.starts_with("process_")) {
+                let metric = TABLE.iter().find(|metric| {
+                    let suffixes: &[&str] = match metric.kind() {
+                        Kind::Histogram => &["_bucket", "_sum", "_count"],
+                        Kind::Counter | Kind::Gauge => &[""],
+                    };
+                    suffixes.iter().any(|suffix| word.strip_suffix(suffix) == Some(metric.name()))
+                });
+                let metric = metric.unwrap_or_else(|| panic!("no {word}, which is in {expression}"));
+                shown.insert(metric.name());
+                for label in labels_of(expression) {
+                    let known = metric.labels().contains(&label) || ["le", "instance"].contains(&label);
+                    assert!(known, "{word} has no label {label}: {expression}");
+                }
+            }
+        }
+    }
+    for metric in TABLE {
+        assert!(shown.contains(metric.name()), "{} is on no panel", metric.name());
+    }
+}
+
+/// The labels by which an expression groups and filters.
+fn labels_of(expression: &str) -> Vec<&str> {
+    let grouped = expression.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
+    let filtered = expression.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let grouped = grouped.flat_map(|list| list.split(','));
+    let filtered =
+        filtered.flat_map(|list| list.split("\", ")).filter_map(|pair| pair.split(['=', '!']).next());
+    grouped.chain(filtered).map(str::trim).collect()
+}

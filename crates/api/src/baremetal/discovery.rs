@@ -31,8 +31,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/openapi.json", "public_api", handler!(crate::openapi::show))
         .says("Describes this API as an OpenAPI document.")
         .query(&[])
-        .public()
-        .class(Class::Free),
+        .public(),
 ];
 
 fn version(base: &str) -> Value {

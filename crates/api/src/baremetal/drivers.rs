@@ -59,7 +59,11 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let enabled = &call.state.settings.drivers;
     let mut drivers = Vec::new();
     if dynamic {
+        let share = call.state.conductor.share();
         for hardware in enabled.hardware_types() {
+            if share.hosts_of(hardware.name).is_empty() {
+                continue;
+            }
             drivers.push(chosen(
                 shown(&call, hardware.name, hardware, detail.unwrap_or(false)),
                 fields.as_deref(),
@@ -164,7 +168,7 @@ fn hardware(call: &Call, name: &str) -> Result<&'static HardwareType, ApiError> 
 fn shown(call: &Call, name: &str, hardware: &HardwareType, detail: bool) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("name".into(), name.into());
-    map.insert("hosts".into(), json!([call.state.conductor.hostname()]));
+    map.insert("hosts".into(), json!(call.state.conductor.share().hosts_of(name)));
     map.insert("links".into(), json!(call.links(&format!("drivers/{name}"))));
     if call.version.has(v::STATE_LINKS) {
         map.insert("properties".into(), json!(call.links(&format!("drivers/{name}/properties"))));

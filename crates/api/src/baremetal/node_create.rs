@@ -189,7 +189,7 @@ fn check_create(call: &Call) -> Result<Option<String>, ApiError> {
 
 /// Is there a conductor for the node's group?
 pub fn check_group(call: &Call, node: &Node) -> Result<(), ApiError> {
-    if node.conductor_group == call.state.settings.conductor_group {
+    if call.state.conductor.share().is_served(&node.conductor_group, &node.driver) {
         return Ok(());
     }
     let group: String = node.conductor_group.chars().take(crate::limits::QUOTED_CHARACTERS).collect();

@@ -4,6 +4,7 @@ use super::fields::{Chosen, Field, Masked, masked_instance_info, maybe_time, tim
 use super::redaction::{redacted, viewer};
 use crate::call::{Call, links};
 use crate::policy::Credentials;
+use conductor::Share;
 use model::node::{InterfaceKind, Node};
 use model::secret::MASK;
 use model::state::ProvisionState;
@@ -115,8 +116,8 @@ pub struct Context<'a> {
     pub chosen: &'a Chosen,
     /// How links begin.
     pub base_url: &'a str,
-    /// Who conducts the node.
-    pub conductor: &'a str,
+    /// Who conducts which node.
+    pub share: Share,
     /// Who looks, if not all is shown to everybody.
     pub viewer: Option<&'a Credentials>,
 }
@@ -128,7 +129,7 @@ impl<'a> Context<'a> {
             version: call.version,
             chosen,
             base_url: &call.base_url,
-            conductor: call.state.conductor.hostname(),
+            share: call.state.conductor.share(),
             viewer: viewer(call),
         }
     }
@@ -252,7 +253,10 @@ impl NodeView<'_> {
             "target_provision_state" => map.serialize_entry(name, &node.target_provision_state),
             "target_raid_config" => map.serialize_entry(name, &node.target_raid_config),
             "traits" => map.serialize_entry(name, &node.traits),
-            "conductor" => map.serialize_entry(name, self.context.conductor),
+            "conductor" => {
+                let share = &self.context.share;
+                map.serialize_entry(name, &share.conductor_of(node.uuid, &node.conductor_group, &node.driver))
+            }
             "allocation_uuid" => map.serialize_entry(name, &node.allocation_uuid),
             "chassis_uuid" => map.serialize_entry(name, &node.chassis_uuid),
             // What is left are the interfaces.
@@ -313,8 +317,13 @@ mod tests {
     use uuid::Uuid;
 
     fn view(node: &Node, version: Microversion) -> Value {
-        let context =
-            Context { version, chosen: &Chosen::All, base_url: "http://h", conductor: "seed", viewer: None };
+        let context = Context {
+            version,
+            chosen: &Chosen::All,
+            base_url: "http://h",
+            share: Share::of_one("seed"),
+            viewer: None,
+        };
         json!(NodeView { node, carried: None, reservation: None, context: &context })
     }
 

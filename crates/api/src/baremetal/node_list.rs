@@ -110,14 +110,9 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
         // A marker that isn't there would start the list anew.
         call.find_node(&marker.to_string()).await?;
     }
-    let conductor = call.state.conductor.hostname();
     // An empty list of shards is a list that nothing is in.
     let no_shard = args.list("shard")?.is_some_and(|shards| shards.is_empty());
-    let rows = if no_shard || args.text("conductor")?.is_some_and(|host| host != conductor) {
-        Vec::new()
-    } else {
-        call.state.store.listed_nodes(&query).await?
-    };
+    let mut rows = if no_shard { Vec::new() } else { call.state.store.listed_nodes(&query).await? };
     let mut repeated = Vec::new();
     for name in ["associated", "maintenance", "retired"] {
         if args.boolean(name)? == Some(true) {
@@ -132,6 +127,13 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     } else {
         page.next(call, url, chosen, &repeated, rows.len(), rows.last().map(|row| row.node.uuid))
     };
+    // Whose a node is, is no column: a page may come out short, and its link leads on all the same.
+    if let Some(host) = args.text("conductor")? {
+        let share = call.state.conductor.share();
+        rows.retain(|row| {
+            share.conductor_of(row.node.uuid, &row.node.conductor_group, &row.node.driver) == Some(host)
+        });
+    }
     let each = if matches!(chosen, Chosen::All) { DETAIL_BYTES } else { ROW_BYTES };
     let list = NodeList { rows: &rows, context: &Context::of(call, chosen), next };
     Reply::json_of_about(&list, rows.len() * each + 1024)

@@ -130,7 +130,7 @@ async fn serve(
             return Err(CloudError::not_found(format!("There is nothing at {}.", parts.uri.path())));
         }
     };
-    measured.route = route.path;
+    measured.to(route.path);
     let gates = &state.settings.gates;
     // Before anything is read or looked up for a request that can't be served.
     gates.look(route.class).map_err(ApiError::from)?;
@@ -165,7 +165,7 @@ async fn serve(
         let _pass = pass;
         (route.handler)(call).await
     };
-    let work = on_behalf_of(Some(measured.origin.clone()), work);
+    let work = on_behalf_of(Some(measured.origin()), work);
     let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(CloudError::new(

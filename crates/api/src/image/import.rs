@@ -1,7 +1,7 @@
 //! Imports: of staged data, or from a URL. They are done behind the answer; a task tells how far they are.
 //!
-//! An image that is `importing` carries what is to be done ([`Import`]), so that a start finds it and does it again from the
-//! beginning.
+//! An image that is `importing` carries what is to be done ([`Import`]), so that where its process dies another
+//! finds it and does it again from the beginning.
 
 use super::records::{changeable, storage};
 use super::{download, intake};
@@ -180,16 +180,18 @@ async fn tell(state: &ApiState, task: Uuid, status: TaskStatus, message: &str) {
     }
 }
 
-/// Puts in order what a process that ended left: uploads that broke off go back to `queued`, imports are done again, and bytes that no
-/// image owns are deleted. Call it once, before anybody uploads.
+/// Puts in order what processes that ended left: uploads that broke off go back to `queued`, imports are done again, and bytes that no
+/// image owns are deleted. For one process at a time.
 pub async fn resume(state: &Arc<ApiState>) -> Result<(), StoreError> {
     let now = Timestamp::now();
     state.store.purge_image_tasks(now.saturating_sub(TASK_TIME).unwrap_or(now)).await?;
     let Some(storage) = state.conductor.storage() else { return Ok(()) };
-    for image in state.store.images_in(&[Status::Saving, Status::Uploading, Status::Importing]).await? {
+    for image in intake::given_up(state).await? {
         if image.status == Status::Importing {
-            tokio::spawn(run(Arc::clone(state), image.uuid));
-        } else if image.data.is_none() {
+            if intake::take_over(state, &image).await? {
+                tokio::spawn(run(Arc::clone(state), image.uuid));
+            }
+        } else if image.data.is_none() && intake::take_over(state, &image).await? {
             intake::take_back(state, storage, image.uuid, image.status).await;
         }
     }
@@ -206,7 +208,8 @@ async fn sweep(state: &ApiState, storage: &images::Backend, names: Vec<Name>) ->
     if names.is_empty() {
         return Ok(());
     }
-    let with_data = [Status::Uploading, Status::Importing, Status::Active, Status::Deactivated];
+    let with_data =
+        [Status::Saving, Status::Uploading, Status::Importing, Status::Active, Status::Deactivated];
     let owned: HashSet<String> = state
         .store
         .images_in(&with_data)

@@ -122,11 +122,43 @@ pub(super) async fn begin(
             }
             change(image)?;
             image.status = to;
+            image.session = Some(state.conductor.session());
             image.updated_at = now;
             Ok(())
         })
         .await?;
     Ok(image)
+}
+
+/// Images whose data was being taken in by a process that has ended, or by an earlier session of this one.
+pub(super) async fn given_up(state: &ApiState) -> Result<Vec<Image>, StoreError> {
+    let mut images = state.store.images_in(&[Status::Saving, Status::Uploading, Status::Importing]).await?;
+    let living: Vec<_> = state.conductor.conductors().await?;
+    images.retain(|image| {
+        !living.iter().any(|member| member.is_alive && Some(member.session) == image.session)
+    });
+    Ok(images)
+}
+
+/// Makes this process the one that looks after such an image. `false`: another one was quicker, or it is done.
+pub(super) async fn take_over(state: &ApiState, image: &Image) -> Result<bool, StoreError> {
+    let taken = state.store.edit_image::<StoreError>(image.uuid, |now| {
+        if (now.status, now.session) != (image.status, image.session) {
+            return Err(StoreError::Aborted);
+        }
+        now.session = Some(state.conductor.session());
+        Ok(())
+    });
+    match taken.await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Aborted | StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Is the image's data being taken in by this process?
+fn is_ours(state: &ApiState, image: &Image) -> bool {
+    image.session == Some(state.conductor.session())
 }
 
 /// Writes down what came of an intake that `began` in a state which nothing else leaves: the bytes are the image's now. 410 where the
@@ -142,7 +174,7 @@ pub(super) async fn complete(
     let done = state
         .store
         .edit_image::<Refused>(image, |image| {
-            if image.status != began {
+            if image.status != began || !is_ours(state, image) {
                 return Err(
                     CloudError::conflict("The image's status was changed while its data came.").into()
                 );
@@ -180,12 +212,16 @@ pub(super) fn describe(image: &mut Image, stored: &Stored, algorithm: Algorithm)
 
 /// Takes an image back to `queued` after an intake that went wrong, and its bytes with it. An image that is gone is no error.
 pub(super) async fn take_back(state: &ApiState, storage: &Backend, image: Uuid, began: Status) {
-    discard(storage, image).await;
+    // Another process may be at it by now; the bytes have one name.
+    match state.store.get::<Image>(&image.to_string()).await {
+        Ok(now) if !is_ours(state, &now) => return,
+        _ => discard(storage, image).await,
+    }
     let now = Timestamp::now();
     let done = state
         .store
         .edit_image::<StoreError>(image, |image| {
-            if image.status == began {
+            if image.status == began && is_ours(state, image) {
                 back_to_queued(image, now);
             }
             Ok(())
@@ -202,6 +238,7 @@ pub(super) fn back_to_queued(image: &mut Image, now: Timestamp) {
     image.status = Status::Queued;
     image.data = None;
     image.import = None;
+    image.session = None;
     image.size = None;
     image.virtual_size = None;
     image.checksum = None;

@@ -1,4 +1,4 @@
-//! `/v2.0/agents` and `/v2.0/availability_zones`: the DHCP server of this process, where it serves an interface, and the one zone.
+//! `/v2.0/agents` and `/v2.0/availability_zones`: the DHCP servers of the processes that serve an interface, and the one zone.
 
 use super::error::not_found;
 use super::listing::{Collection, no_own_filter, one};
@@ -8,6 +8,7 @@ use crate::handler;
 use crate::route::Verb::Get;
 use model::network::{Network, Subnet};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use store::Query;
 use uuid::Uuid;
 
@@ -52,35 +53,41 @@ const ZONES: Collection = Collection {
     own: no_own_filter,
 };
 
-/// The DHCP server of this process, if it serves an interface.
-async fn agent(call: &Call) -> Result<Option<Value>, CloudError> {
+/// The DHCP servers of the processes that serve an interface.
+async fn agents(call: &Call) -> Result<Vec<Value>, CloudError> {
     let store = &call.state.store;
-    let served = store.own_addresses().await?;
-    if served.is_empty() {
-        return Ok(None);
+    let mut served: BTreeMap<String, serde_json::Map<String, Value>> = BTreeMap::new();
+    for (host, interface, address) in store.own_addresses().await? {
+        served.entry(host).or_default().insert(interface, json!(address));
     }
-    let interfaces: serde_json::Map<String, Value> =
-        served.into_iter().map(|(interface, address)| (interface, json!(address))).collect();
-    let host = call.state.conductor.hostname();
+    if served.is_empty() {
+        return Ok(Vec::new());
+    }
+    let members = call.state.conductor.conductors().await?;
     let subnets: Vec<Subnet> = store.list(&Query::default()).await?;
-    let with_dhcp = subnets.iter().filter(|subnet| subnet.enable_dhcp && subnet.ip_version() == 4);
-    let started = super::agent_time(call.state.started_at);
-    Ok(Some(json!({
-        "id": agent_id(host),
-        "agent_type": "DHCP agent",
-        "binary": "billet",
-        "host": host,
-        "topic": "dhcp_agent",
-        "alive": true,
-        "admin_state_up": true,
-        "availability_zone": "nova",
-        "description": "",
-        "resources_synced": null,
-        "created_at": started,
-        "started_at": started,
-        "heartbeat_timestamp": super::agent_time(call.now()),
-        "configurations": {"interfaces": interfaces, "subnets": with_dhcp.count()},
-    })))
+    let with_dhcp = subnets.iter().filter(|subnet| subnet.enable_dhcp && subnet.ip_version() == 4).count();
+    let agents = served.into_iter().filter_map(|(host, interfaces)| {
+        // One that was not seen for long is no agent any more.
+        let member = members.iter().find(|member| member.presence.hostname == host)?;
+        let started = super::agent_time(member.created_at);
+        Some(json!({
+            "id": agent_id(&host),
+            "agent_type": "DHCP agent",
+            "binary": "billet",
+            "host": host,
+            "topic": "dhcp_agent",
+            "alive": member.is_alive,
+            "admin_state_up": true,
+            "availability_zone": "nova",
+            "description": "",
+            "resources_synced": null,
+            "created_at": started,
+            "started_at": started,
+            "heartbeat_timestamp": super::agent_time(member.seen_at),
+            "configurations": {"interfaces": interfaces, "subnets": with_dhcp},
+        }))
+    });
+    Ok(agents.collect())
 }
 
 /// The identity of a host's DHCP server: always the same for a name (FNV-1a, on the bits that a UUID has free).
@@ -93,13 +100,13 @@ fn agent_id(host: &str) -> Uuid {
 
 /// `GET /v2.0/agents`
 async fn list(call: Call) -> Result<Reply, CloudError> {
-    AGENTS.answer(&call, agent(&call).await?.into_iter().collect())
+    AGENTS.answer(&call, agents(&call).await?)
 }
 
 /// The agent that a path names.
 async fn find(call: &Call) -> Result<Value, CloudError> {
     let ident = call.parameter("agent");
-    let agent = agent(call).await?.filter(|agent| agent["id"].as_str() == Some(ident));
+    let agent = agents(call).await?.into_iter().find(|agent| agent["id"].as_str() == Some(ident));
     agent.ok_or_else(|| not_found("Agent", ident))
 }
 
@@ -123,7 +130,7 @@ async fn networks_of(call: Call) -> Result<Reply, CloudError> {
 /// `GET /v2.0/networks/{network}/dhcp-agents`
 async fn of_network(call: Call) -> Result<Reply, CloudError> {
     let network = networks::named(&call).await?;
-    let agents = if has_dhcp(&call, &network).await? { agent(&call).await? } else { None };
+    let agents = if has_dhcp(&call, &network).await? { agents(&call).await? } else { Vec::new() };
     Reply::json(&json!({"agents": agents.into_iter().collect::<Vec<_>>()}))
 }
 

@@ -1,7 +1,7 @@
 //! Bytes of objects, on their way into the backend and out of it.
 //!
 //! A body is recorded before its first byte is written, and named by an object in the transaction that takes it off the record; see
-//! `store::object_store`. So an upload that breaks off leaves nothing, and a crash leaves what the next start removes.
+//! `store::object_store`. So an upload that breaks off leaves nothing, and what a process that died leaves is removed by another.
 
 use crate::ApiState;
 use crate::cloud::CloudError;
@@ -82,7 +82,7 @@ pub(super) async fn receive(
     };
     let backend = backend(state)?;
     let body = Uuid::new_v4();
-    state.store.expect_object_body(body, Timestamp::now()).await?;
+    state.store.expect_object_body(body, state.conductor.session(), Timestamp::now()).await?;
     let received = async {
         let upload = backend
             .upload(&name(body).map_err(storage)?, announced, limit, &[Algorithm::Md5])

@@ -21,7 +21,7 @@ mod sweeper;
 mod temp_url;
 mod upload;
 
-pub use sweeper::{recover, round, run};
+pub use sweeper::{recover, round};
 
 use crate::cloud::{Access, Call, CloudError, ErrorBody, Reply, Route, Service};
 use crate::handler;

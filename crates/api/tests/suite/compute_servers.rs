@@ -40,7 +40,7 @@ impl Cloud {
         };
         tokio::time::timeout(Duration::from_secs(20), reached).await.expect("within the limit");
         stop.cancel();
-        working.await.unwrap();
+        working.await.unwrap().unwrap();
     }
 }
 

@@ -15,6 +15,7 @@ mod compute_keypairs;
 mod compute_quotas;
 mod compute_requests;
 mod compute_servers;
+mod conductors;
 mod console;
 mod deploy_templates;
 mod drivers;

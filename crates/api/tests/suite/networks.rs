@@ -368,7 +368,7 @@ async fn the_service_says_what_it_is() {
         json!([]),
         "nothing is served by DHCP here"
     );
-    cloud.site.store.put_own_addresses(&[("br0".into(), [10, 77, 0, 1].into())]).await.unwrap();
+    cloud.site.store.put_own_addresses("seed", &[("br0".into(), [10, 77, 0, 1].into())]).await.unwrap();
     let agents = get(&cloud, "operator", "/agents").await["agents"].take();
     assert_eq!((&agents[0]["agent_type"], &agents[0]["host"]), (&json!("DHCP agent"), &json!("seed")));
     assert_eq!(agents[0]["configurations"]["interfaces"], json!({"br0": "10.77.0.1"}));

@@ -288,11 +288,7 @@ async fn a_patch_follows_the_rules_of_the_state() {
 async fn a_held_node_is_locked_and_a_state_decides_over_deletion() {
     let site = Site::new().await;
     let uuid = site.node("n1").await;
-    let claim = site
-        .store
-        .claim(uuid, "other", jiff::Timestamp::now(), std::time::Duration::from_secs(60))
-        .await
-        .unwrap();
+    let claim = site.store.claim(uuid, &store::Holder::new("other", uuid::Uuid::new_v4())).await.unwrap();
     assert_eq!(site.get("/v1/nodes/n1").await.json()["reservation"], "other");
     let refused = site
         .call("PATCH", "/v1/nodes/n1", Some(json!([{"op": "add", "path": "/extra/a", "value": 1}])))

@@ -260,7 +260,7 @@ async fn what_a_crash_left_behind_is_removed_by_the_next_start() {
     let site = Objects::with_container().await;
     let state = &site.cloud.site.state;
     let body = uuid::Uuid::new_v4();
-    state.store.expect_object_body(body, Timestamp::now()).await.unwrap();
+    state.store.expect_object_body(body, uuid::Uuid::new_v4(), Timestamp::now()).await.unwrap();
     let name = images::Name::new("objects", &body.to_string()).unwrap();
     let mut upload = state.conductor.storage().unwrap().upload(&name, None, 100, &[]).await.unwrap();
     upload.write(Bytes::from_static(b"lost")).await.unwrap();

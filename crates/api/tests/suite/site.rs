@@ -243,7 +243,7 @@ impl Site {
         };
         let node = tokio::time::timeout(Duration::from_secs(20), reached).await.expect("within the limit");
         stop.cancel();
-        working.await.unwrap();
+        working.await.unwrap().unwrap();
         node
     }
 

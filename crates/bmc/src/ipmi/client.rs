@@ -159,7 +159,8 @@ impl Turn<'_> {
             self.state.link = None;
         }
         let state = &mut *self.state;
-        state.link = Some(login(&mut self.call, &mut state.suite).await?);
+        // Boxed, since it is large and seldom.
+        state.link = Some(Box::pin(login(&mut self.call, &mut state.suite)).await?);
         Ok(false)
     }
 
@@ -332,5 +333,22 @@ const MOST_RAW_BYTES: usize = 240;
 impl std::fmt::Debug for IpmiBmc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IpmiBmc").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_waits_is_small() {
+        let info = serde_json::json!({"ipmi_address": "192.0.2.1"});
+        let bmc = IpmiBmc::new(Settings::parse(info.as_object().unwrap()).unwrap(), Limits::default());
+        let asking = bmc.power_state();
+        let mut call = Call::new(&bmc.settings, &bmc.limits, "");
+        let mut suite = None;
+        let logging_in = login(&mut call, &mut suite);
+        let sizes = [size_of_val(&*asking), size_of_val(&logging_in), size_of::<IpmiBmc>()];
+        assert!(sizes[0] < 1500 && sizes[1] < 1500 && sizes[2] < 1024, "{sizes:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Limits, Settings};
 use crate::BmcError;
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -82,7 +83,6 @@ impl<'a> Call<'a> {
         mut send: impl FnMut(&mut S) -> Result<Vec<u8>, getrandom::Error>,
         mut judge: impl FnMut(&mut S, &[u8]) -> Verdict<T>,
     ) -> Result<Option<T>, BmcError> {
-        let mut buffer = [0; MAX_DATAGRAM];
         for n in 0..tries.unwrap_or(u32::MAX) {
             if self.is_over() {
                 break;
@@ -93,7 +93,19 @@ impl<'a> Call<'a> {
                 self.note = e.to_string();
             }
             let until = (Instant::now() + self.limits.wait(n)).min(self.deadline);
-            while let Some(datagram) = self.receive(socket, &mut buffer, until).await {
+            // The clock is looked at each time, so that a flood cannot hold a call beyond its limit.
+            while Instant::now() < until && self.is_readable(socket, until).await {
+                // On the stack and not in the future: a call that waits for a dead BMC is to be small.
+                let mut buffer = [0; MAX_DATAGRAM];
+                let datagram = match socket.try_recv(&mut buffer) {
+                    Ok(length) => &buffer[..length],
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+                    // An ICMP message, such as port unreachable: nobody answers this time, but the BMC may be restarting.
+                    Err(e) => {
+                        self.note = e.to_string();
+                        continue;
+                    }
+                };
                 match judge(state, datagram) {
                     Verdict::Answer(answer) => {
                         self.heard = true;
@@ -112,22 +124,16 @@ impl<'a> Call<'a> {
         Ok(None)
     }
 
-    /// The next datagram, or `None` at `until`. The clock is looked at each time, so that a flood cannot hold a call beyond its limit.
-    async fn receive<'b>(
-        &mut self,
-        socket: &UdpSocket,
-        buffer: &'b mut [u8],
-        until: Instant,
-    ) -> Option<&'b [u8]> {
-        while Instant::now() < until {
-            match timeout_at(until, socket.recv(buffer)).await {
-                Ok(Ok(length)) => return Some(&buffer[..length]),
-                // An ICMP message, such as port unreachable: nobody answers this time, but the BMC may be restarting.
-                Ok(Err(e)) => self.note = e.to_string(),
-                Err(_) => return None,
+    /// Waits for a datagram, at most until `until`.
+    async fn is_readable(&mut self, socket: &UdpSocket, until: Instant) -> bool {
+        match timeout_at(until, socket.readable()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(e)) => {
+                self.note = e.to_string();
+                false
             }
+            Err(_) => false,
         }
-        None
     }
 
     /// Pauses, at most until the deadline.

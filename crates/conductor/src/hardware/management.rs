@@ -135,6 +135,7 @@ impl Conductor {
     /// The node with its secrets, if its management interface can be used.
     async fn managed(&self, uuid: Uuid) -> Result<Node, RequestError> {
         let node = self.store().node_with_secrets(uuid).await?.node;
+        self.check_served(&node).await?;
         match problem(&node, InterfaceKind::Management) {
             Some(reason) => Err(RequestError::Invalid(reason)),
             None => Ok(node),

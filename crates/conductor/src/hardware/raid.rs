@@ -17,6 +17,7 @@ use uuid::Uuid;
 impl Conductor {
     /// `PUT …/states/raid`: records the target, or forgets it where it is empty.
     pub async fn set_target_raid(&self, uuid: Uuid, target: &Object) -> Result<(), RequestError> {
+        self.check_served(&self.store().node(&uuid.to_string()).await?.node).await?;
         patiently(|| async {
             let now = Timestamp::now();
             let edited = self.store().edit_node(uuid, Guard::Free, now, |edit| {

@@ -36,6 +36,7 @@ impl Conductor {
         user: Option<String>,
     ) -> Result<Option<Value>, RequestError> {
         let node = self.store().node_with_secrets(uuid).await?.node;
+        self.check_served(&node).await?;
         let found = find(self.vendor_methods(&node), method, http_method)?;
         check(&node, found.name, &arguments).map_err(RequestError::Invalid)?;
         if !found.is_async {

@@ -4,8 +4,8 @@ use super::sweep::Sweeper;
 use store::PowerRow;
 
 impl Sweeper {
-    /// Is this node's BMC asked by this process? One process holds the state directory, under its lock: every node is its own.
-    pub(super) fn is_ours(&self, _node: &PowerRow) -> bool {
-        true
+    /// Is this node's BMC asked by this process? The conductors of its group share the nodes out among themselves.
+    pub(super) fn is_ours(&self, node: &PowerRow) -> bool {
+        self.conductor.share().is_ours(node.uuid, &node.conductor_group, &node.driver)
     }
 }

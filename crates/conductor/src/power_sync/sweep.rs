@@ -71,7 +71,7 @@ impl Tally {
 
 /// Walks over the nodes, again and again.
 pub(super) struct Sweeper {
-    conductor: Conductor,
+    pub(super) conductor: Conductor,
     settings: PowerSync,
     beat: Duration,
     watchlist: Watchlist,
@@ -100,7 +100,7 @@ impl Sweeper {
                 let part = met.min(self.expected) as f64 / self.expected as f64;
                 sleep_until(began + spread.mul_f64(part)).await;
             }
-            let rows = self.conductor.store().power_rows(last, PAGE, Timestamp::now()).await?;
+            let rows = self.conductor.store().power_rows(last, PAGE).await?;
             let is_last = (rows.len() as i64) < PAGE;
             for row in rows {
                 last = row.id;
@@ -183,7 +183,8 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
     };
     let failures = watchlist.end_turn(row.id, failed && !row.is_failed);
     let verdict = verdict::of(&row, &answer, failures, &conductor.settings().power_sync);
-    if verdict::carry_out(&conductor, &row, verdict, failures, started).await {
+    // Boxed: most answers lead to nothing, and a task that waits for a dead BMC is to be small.
+    if Box::pin(verdict::carry_out(&conductor, &row, verdict, failures, started)).await {
         watchlist.forgive(row.id);
     }
 }

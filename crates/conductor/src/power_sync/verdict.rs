@@ -194,6 +194,7 @@ mod tests {
             id: 1,
             uuid: Uuid::nil(),
             conductor_group: String::new(),
+            driver: "ipmi".into(),
             power_state,
             updated_us: 0,
             is_failed,

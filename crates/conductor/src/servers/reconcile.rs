@@ -28,6 +28,8 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
     let mut looks: JoinSet<Vec<Uuid>> = JoinSet::new();
     let mut busy: HashSet<Uuid> = HashSet::new();
     while !stop.is_cancelled() {
+        // Two would do no harm, each step being checked again, but they would do everything twice.
+        conductor.until_leader(&stop).await;
         let sleep = match take_up(&conductor, &mut looks, &mut busy).await {
             Ok(sleep) => sleep,
             Err(error) => {

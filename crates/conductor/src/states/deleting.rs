@@ -27,8 +27,8 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
     if hardware::implementation(&visit.node, InterfaceKind::Deploy) != "fake" {
         power::ensure(visit, PowerState::Off).await?;
     }
-    visit.conductor.store().delete_config_drive(visit.node.uuid).await?;
-    visit.conductor.store().detach_vifs(visit.node.uuid, visit.now()).await?;
+    visit.conductor.store().delete_held_config_drive(visit.held.claim()).await?;
+    visit.conductor.store().detach_vifs(visit.held.claim(), visit.now()).await?;
     Ok(Outcome::next_with(Event::CleanUp, |node| {
         node.instance_info.clear();
         node.instance_uuid = None;

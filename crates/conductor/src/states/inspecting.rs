@@ -55,7 +55,7 @@ async fn start(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
 async fn conclude(visit: &mut Visit<'_>) -> Result<(), Failure> {
     inspection::conclude(visit).await?;
     power::ensure(visit, PowerState::Off).await?;
-    Ok(visit.conductor.store().delete_findings(visit.node.uuid).await?)
+    Ok(visit.conductor.store().delete_findings(visit.held.claim()).await?)
 }
 
 /// `inspect wait`: until the report comes.

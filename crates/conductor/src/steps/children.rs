@@ -2,13 +2,13 @@
 
 use super::{Progress, out_of_band, reserved};
 use crate::boot;
+use crate::members::Held;
 use crate::outcome::Failure;
 use crate::visit::Visit;
-use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::step::Step;
 use std::time::Duration;
-use store::{Claim, NodeQuery, StoreError};
+use store::{NodeQuery, StoreError};
 use uuid::Uuid;
 
 /// A child that somebody holds is tried again after this time.
@@ -20,22 +20,16 @@ pub async fn run(visit: &mut Visit<'_>, step: &Step) -> Result<Progress, Failure
         if visit.node.work.children_done.contains(&child) {
             continue;
         }
-        let settings = visit.conductor.settings();
-        let claimed = visit
-            .conductor
-            .store()
-            .claim(child, &settings.hostname, Timestamp::now(), settings.lease * 8)
-            .await;
-        let claim = match claimed {
-            Ok(claim) => claim,
+        let held = match visit.conductor.claim(child).await {
+            Ok(held) => held,
             Err(StoreError::Locked { .. }) => {
                 return Err(Failure::Later(boot::after(visit.now(), LOCKED_PAUSE)));
             }
             Err(StoreError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        let outcome = on_child(visit, &claim, step).await;
-        visit.conductor.store().release(&claim).await?;
+        let outcome = on_child(visit, &held, step).await;
+        held.release().await?;
         outcome?;
         visit.edit(|edit| edit.node.work.children_done.push(child)).await?;
     }
@@ -57,11 +51,11 @@ async fn of_node(visit: &Visit<'_>, only: &[String]) -> Result<Vec<Uuid>, Failur
         .collect())
 }
 
-async fn on_child(visit: &Visit<'_>, claim: &Claim, step: &Step) -> Result<(), Failure> {
+async fn on_child(visit: &Visit<'_>, held: &Held, step: &Step) -> Result<(), Failure> {
     let conductor = visit.conductor;
     let started = visit.now();
-    let node = conductor.store().node_with_secrets(claim.node).await?.node;
-    let mut child = Visit::new(conductor, claim, node);
+    let node = conductor.store().node_with_secrets(held.claim().node).await?.node;
+    let mut child = Visit::new(conductor, held, node);
     let own = Step { execute_on_child_nodes: false, ..step.clone() };
     let progress = if own.is_reserved() {
         reserved::run(&mut child, &own).await

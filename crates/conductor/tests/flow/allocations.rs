@@ -1,7 +1,7 @@
 //! Nodes for allocations: who gets one, who is told why not, and that a kill loses nothing.
 
 use crate::World;
-use crate::site::Site;
+use crate::site::{Site, somebody};
 use conductor::Conductor;
 use jiff::Timestamp;
 use model::allocation::{Allocation, AllocationState};
@@ -83,7 +83,7 @@ async fn each_node_goes_to_one_allocation_even_with_two_conductors() {
         assert_eq!(one.last_error.as_deref(), Some(expected.as_str()));
     }
     stop.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     site.kill();
 }
 
@@ -144,13 +144,13 @@ async fn a_held_node_is_waited_for_but_not_for_ever() {
     let site = world.start(|_| {});
     let busy = node("busy");
     site.store.create_node(&busy, &[]).await.unwrap();
-    let claim = site.store.claim(busy.uuid, "somebody", Timestamp::now(), LIMIT).await.unwrap();
+    let claim = site.store.claim(busy.uuid, &somebody()).await.unwrap();
     site.conductor.create_allocation(&wish("patient")).await.unwrap();
     site.store.release(&claim).await.unwrap();
     assert_eq!(settled(&site).await[0].state, AllocationState::Active);
     let free: Uuid = settled(&site).await[0].uuid;
     site.conductor.delete_allocation(free).await.unwrap();
-    site.store.claim(busy.uuid, "somebody", Timestamp::now(), LIMIT).await.unwrap();
+    site.store.claim(busy.uuid, &somebody()).await.unwrap();
     site.conductor.create_allocation(&wish("unlucky")).await.unwrap();
     let all = settled(&site).await;
     let text = all[0].last_error.clone().unwrap();

@@ -7,6 +7,7 @@ mod bad_bmc;
 mod hardware;
 mod images;
 mod machine;
+mod members;
 mod partitions;
 mod power_sync;
 mod servers;

@@ -15,7 +15,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use store::{Guard, StoreError};
+use store::{Guard, Holder, StoreError};
 use uuid::Uuid;
 use wire::ipmi::CompletionCode;
 use wire::ipmi::command::{ChassisControl, Command};
@@ -209,7 +209,7 @@ async fn nodes_that_are_held_or_in_maintenance_or_at_work_are_left_alone() {
     let site = world.start(often);
     let address = rack.sim.local_addr();
     let uuid = active(&site, address, "admin", Some(PowerState::Off)).await;
-    let claim = site.store.claim(uuid, "somebody", Timestamp::now(), LIMIT * 3).await.unwrap();
+    let claim = site.store.claim(uuid, &Holder::new("somebody", Uuid::new_v4())).await.unwrap();
     let in_maintenance = active(&site, address, "second", Some(PowerState::Off)).await;
     let waiting = active(&site, address, "third", Some(PowerState::Off)).await;
     for (uuid, change) in [

@@ -58,6 +58,8 @@ async fn a_server_gets_a_node_a_port_and_an_address_and_leaves_no_trace() {
         actions[0].events.iter().map(|event| (event.event.as_str(), event.result.as_deref())).collect();
     let success = Some("Success");
     assert_eq!(told, [("schedule", success), ("networking", success), ("spawning", success)]);
+    let origin = machine.origin.expect("what was done to the machine names the request");
+    assert_eq!(origin.request_id, actions[0].request_id);
 
     site.conductor.delete_server(uuid, &by("delete")).await.unwrap();
     gone(&site, uuid).await;

@@ -2,7 +2,7 @@
 
 use crate::machine::Up;
 use bmc::Registry;
-use conductor::{Conductor, Settings};
+use conductor::{Conductor, JoinError, Settings};
 use jiff::Timestamp;
 use model::node::{InterfaceKind, Node};
 use model::port::Port;
@@ -10,7 +10,7 @@ use model::state::ProvisionState;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{Holder, Store};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,11 +37,13 @@ impl Site {
             runtime.block_on(async {
                 let store = open(dir).await;
                 store.release_all().await.unwrap();
-                (store.clone(), Conductor::new(store, settings, bmcs))
+                let conductor = Conductor::new(store.clone(), settings, bmcs);
+                join(&conductor).await;
+                (store, conductor)
             })
         });
         let running = conductor.clone();
-        runtime.spawn(async move { running.run(CancellationToken::new()).await });
+        runtime.spawn(async move { running.run(CancellationToken::new()).await.unwrap() });
         *up.write().unwrap() = Some(conductor.clone());
         Self { runtime: Some(runtime), store, conductor, up }
     }
@@ -105,6 +107,24 @@ async fn open(dir: &Path) -> Store {
         }
     };
     tokio::time::timeout(crate::LIMIT, opened).await.unwrap()
+}
+
+/// Joins; where several processes may share the database, the killed one's name is free when its last call is over.
+async fn join(conductor: &Conductor) {
+    let joined = async {
+        loop {
+            match conductor.join().await {
+                Err(JoinError::NameTaken { .. }) => tokio::task::yield_now().await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), joined).await.unwrap();
+}
+
+/// Who holds a node for as long as a test wants.
+pub fn somebody() -> Holder {
+    Holder::new("somebody", Uuid::new_v4())
 }
 
 /// Registers a machine whose power is pretended and whose deployment goes through the ramdisk.

@@ -29,7 +29,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 pub struct Server {
     program: PathBuf,
     state_dir: PathBuf,
-    arguments: &'static [&'static str],
+    arguments: Vec<String>,
     process: Child,
     ready_in: Duration,
 }
@@ -40,12 +40,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once; [`Error::Timeout`] when it does not answer.
-    pub async fn start(
-        program: &Path,
-        state_dir: &Path,
-        ramdisk: &Path,
-        arguments: &'static [&'static str],
-    ) -> Result<Self> {
+    pub async fn start(program: &Path, state_dir: &Path, ramdisk: &Path, arguments: &[&str]) -> Result<Self> {
         let place = state_dir.join("ramdisk");
         std::fs::create_dir_all(&place).map_err(Error::io("creating", &place))?;
         for file in ["vmlinuz", "initramfs"] {
@@ -53,7 +48,8 @@ impl Server {
             std::fs::copy(ramdisk.join(file), &to).map_err(Error::io("copying the ramdisk to", &to))?;
         }
         let began = Instant::now();
-        let process = spawn(program, state_dir, arguments)?;
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let process = spawn(program, state_dir, &arguments)?;
         let (program, state_dir) = (program.to_path_buf(), state_dir.to_path_buf());
         let mut server = Self { program, state_dir, arguments, process, ready_in: Duration::ZERO };
         server.wait_until_ready().await?;
@@ -97,7 +93,7 @@ impl Server {
     /// As [`Server::start`].
     pub async fn crash_and_restart(&mut self) -> Result<()> {
         self.process.kill().await.map_err(Error::io("killing", &self.program))?;
-        self.process = spawn(&self.program, &self.state_dir, self.arguments)?;
+        self.process = spawn(&self.program, &self.state_dir, &self.arguments)?;
         self.wait_until_ready().await
     }
 
@@ -147,7 +143,7 @@ fn log_path(state_dir: &Path) -> PathBuf {
     state_dir.with_extension("log")
 }
 
-fn spawn(program: &Path, state_dir: &Path, arguments: &[&str]) -> Result<Child> {
+fn spawn(program: &Path, state_dir: &Path, arguments: &[String]) -> Result<Child> {
     let path = log_path(state_dir);
     let log = std::fs::File::options()
         .create(true)

@@ -158,6 +158,9 @@ pub struct Image {
     /// The import that is under way.
     #[serde(default)]
     pub import: Option<Import>,
+    /// The session of the process that takes its data in, or last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Uuid>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -188,6 +191,7 @@ impl Image {
             properties: BTreeMap::new(),
             data: None,
             import: None,
+            session: None,
             created_at: now,
             updated_at: now,
         }

@@ -1,7 +1,7 @@
 //! Bodies that no object names.
 
 use crate::transaction::Write;
-use crate::{Result, Store, micros};
+use crate::{Result, Store, StoreError, micros};
 use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
@@ -10,17 +10,27 @@ use uuid::Uuid;
 const BATCH: i64 = 1000;
 
 impl Store {
-    /// Records that a body is about to arrive, before anything of it is written.
-    pub async fn expect_object_body(&self, body: Uuid, now: Timestamp) -> Result<()> {
+    /// Records that a body is about to arrive in a session, before anything of it is written.
+    pub async fn expect_object_body(&self, body: Uuid, session: Uuid, now: Timestamp) -> Result<()> {
         let mut tx = self.write().await?;
-        insert(&mut tx, body, false, now).await?;
+        sqlx::query("INSERT INTO object_bodies (uuid, doomed, since_us, session) VALUES ($1, 0, $2, $3)")
+            .bind(body.to_string())
+            .bind(micros(now))
+            .bind(session.to_string())
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await
     }
 
-    /// Dooms the bodies that were to arrive: for a process that starts, when none can be on its way.
+    /// Dooms the bodies that were to arrive in sessions that have ended.
     pub async fn doom_object_bodies(&self) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE object_bodies SET doomed = 1 WHERE doomed = 0").execute(&mut *tx).await?;
+        sqlx::query(
+            "UPDATE object_bodies SET doomed = 1 WHERE doomed = 0 AND (session IS NULL OR session NOT IN \
+             (SELECT session FROM conductors WHERE ended = 0))",
+        )
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await
     }
 
@@ -63,8 +73,17 @@ pub(super) async fn insert(tx: &mut Write, body: Uuid, doomed: bool, now: Timest
     Ok(())
 }
 
+/// Takes a body that has arrived off the list. One that was doomed meanwhile can't be had any more.
+pub(super) async fn take(tx: &mut Write, body: Uuid) -> Result<()> {
+    let done = sqlx::query("DELETE FROM object_bodies WHERE uuid = $1 AND doomed = 0")
+        .bind(body.to_string())
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() == 0 { Err(StoreError::Aborted) } else { Ok(()) }
+}
+
 /// Takes a body off the list.
-pub(super) async fn remove(tx: &mut Write, body: Uuid) -> Result<()> {
+async fn remove(tx: &mut Write, body: Uuid) -> Result<()> {
     sqlx::query("DELETE FROM object_bodies WHERE uuid = $1")
         .bind(body.to_string())
         .execute(&mut **tx)

@@ -78,10 +78,11 @@ impl Store {
         let before = object_in(&mut tx, container, &object.name).await?;
         allow(before.as_ref().filter(|before| is_there(before, now)))?;
         write_object(&mut tx, container, object).await?;
-        if let Some(own) = object.body {
-            body::remove(&mut tx, own).await?;
+        let old = before.as_ref().and_then(|before| before.body);
+        if let Some(own) = object.body.filter(|own| old != Some(*own)) {
+            body::take(&mut tx, own).await?;
         }
-        let old = before.as_ref().and_then(|before| before.body).filter(|old| object.body != Some(*old));
+        let old = old.filter(|old| object.body != Some(*old));
         if let Some(old) = old {
             body::insert(&mut tx, old, true, now).await?;
         }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::compute::{ActionEvent, Server, ServerAction};
 use model::port::Port;
 use model::portgroup::Portgroup;
+use telemetry::request::{self, Origin};
 use uuid::Uuid;
 
 /// A server being changed, and what is to be said about it.
@@ -91,7 +92,7 @@ impl Store {
     ) -> Result<(T, Server), E> {
         let mut tx = self.write().await?;
         let before: Server = record::read(&mut tx, server).await?;
-        let node = self.read_open(&mut tx, node, Guard::Free, now).await?;
+        let node = self.read_open(&mut tx, node, Guard::Free).await?;
         let ports: Vec<Port> = of_node(&mut tx, "ports", node.uuid).await?;
         let portgroups: Vec<Portgroup> = of_node(&mut tx, "portgroups", node.uuid).await?;
         let mut edit = ServerEdit::new(before.clone());
@@ -108,7 +109,11 @@ impl Store {
         {
             record::overwrite(&mut tx, group).await?;
         }
-        let told = self.write_edit(&mut tx, &node, &mut machine.edit, false, now).await?;
+        // A reconciler that goes on with a server does so for the request that began it.
+        let of_server = || edit.server.work.request_id.as_deref().map(Origin::of_request);
+        let origin = request::current().or_else(of_server);
+        let writing = self.write_edit(&mut tx, &node, &mut machine.edit, None, now);
+        let told = request::on_behalf_of(origin, writing).await?;
         self.write_server(&mut tx, &before, &mut edit, now).await?;
         tx.commit().await?;
         if machine.edit.node.due.is_some() {

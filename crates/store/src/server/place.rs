@@ -27,10 +27,9 @@ impl Store {
     /// Nodes that are available and without an instance, of a resource class or of any, and not known to be too small: the smallest
     /// first where sizes are asked for, at most `limit`. Those that somebody holds are among them.
     pub async fn free_nodes(&self, class: Option<&str>, sizes: Sizes, limit: usize) -> Result<Vec<NodeRow>> {
-        let mut sql =
-            "SELECT doc, lease_holder, lease_until_us FROM nodes WHERE provision_state = 'available' \
+        let mut sql = "SELECT doc, lease_holder FROM nodes WHERE provision_state = 'available' \
                        AND instance_uuid IS NULL AND maintenance = 0 AND retired = 0 AND parent_node IS NULL"
-                .to_owned();
+            .to_owned();
         let mut values = Vec::new();
         let Sizes { cpus, memory_mb, local_gb } = sizes;
         for (column, least) in [("cpus", cpus), ("memory_mb", memory_mb), ("local_gb", local_gb)] {

@@ -95,7 +95,7 @@ async fn leases_and_ports_keep_out_of_each_others_way() {
     let (_dir, store) = site().await;
     let network = network(&store).await;
     store.create_subnet(subnet(&network, "10.0.0.0/24", "10.0.0.10", "10.0.0.13")).await.unwrap();
-    store.put_own_addresses(&[("br0".into(), Ipv4Addr::new(10, 0, 0, 10))]).await.unwrap();
+    store.put_own_addresses("seed", &[("br0".into(), Ipv4Addr::new(10, 0, 0, 10))]).await.unwrap();
     let now = Timestamp::now();
     let at = |hours: i64| now.checked_add(SignedDuration::from_hours(hours)).unwrap();
     let lease = |last: u8| Ipv4Addr::new(10, 0, 0, last);

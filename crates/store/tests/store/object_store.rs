@@ -31,7 +31,7 @@ async fn container(store: &Store, project: &str, name: &str, now: Timestamp) -> 
 }
 
 async fn put(store: &Store, object: &Object, now: Timestamp) -> Option<Uuid> {
-    store.expect_object_body(object.body.unwrap(), now).await.unwrap();
+    store.expect_object_body(object.body.unwrap(), Uuid::new_v4(), now).await.unwrap();
     store.put_object("p", "c", object, now, |_| Ok::<_, StoreError>(())).await.unwrap().body
 }
 
@@ -57,7 +57,7 @@ async fn counters_follow_objects_and_bodies_that_nobody_names_are_listed() {
 
     assert_eq!(store.doomed_object_bodies().await.unwrap(), [first.body.unwrap()]);
     let arriving = Uuid::new_v4();
-    store.expect_object_body(arriving, now).await.unwrap();
+    store.expect_object_body(arriving, Uuid::new_v4(), now).await.unwrap();
     assert_eq!(store.doomed_object_bodies().await.unwrap().len(), 1);
     store.doom_object_bodies().await.unwrap();
     assert_eq!(store.doomed_object_bodies().await.unwrap().len(), 2);

@@ -60,7 +60,7 @@ async fn each_node_goes_to_one_server_even_with_two_conductors() {
         );
     }
     stop.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     site.kill();
 }
 

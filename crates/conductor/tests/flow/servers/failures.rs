@@ -2,7 +2,7 @@
 
 use super::cloud::{Cloud, by, gone, settled, until};
 use crate::World;
-use crate::site::Site;
+use crate::site::{Site, somebody};
 use model::compute::{RequestedNetworks, Server, VmState, WantedPort};
 use model::node::InterfaceKind;
 use model::state::ProvisionState as S;
@@ -110,7 +110,7 @@ async fn a_port_that_goes_before_it_is_bound_is_told() {
     let wanted = WantedPort { port: Some(own.id), ..WantedPort::default() };
     // Nobody moves it while its port goes: the node is held.
     let node = cloud.node("n1", 1).await;
-    let claim = site.store.claim(node, "somebody", jiff::Timestamp::now(), crate::LIMIT).await.unwrap();
+    let claim = site.store.claim(node, &somebody()).await.unwrap();
     let networks = RequestedNetworks::These(vec![wanted]);
     let uuid = cloud.create(Server { networks, ..cloud.server("web") }).await.unwrap();
     until(&site, uuid, |server| server.work.waiting_since.is_some()).await;

@@ -4,6 +4,7 @@
 //! `of_2017.rs` is the walk of 2017, its commands typed literally with the clients of that year; `today.rs` is the same with today's. Each
 //! step says what it does, types its lines, and looks at what they print.
 
+mod inside;
 mod of_2017;
 mod stage;
 mod today;
@@ -26,7 +27,6 @@ use super::watch::{Api, Watch};
 use super::{Limits, table};
 use crate::error::{Error, Result};
 use crate::image::{self, Kind};
-use crate::rack::Node;
 
 /// For lines that only talk to the API.
 const CALL_LIMIT: Duration = Duration::from_secs(120);
@@ -77,9 +77,9 @@ impl PartitionImage {
     }
 }
 
-/// The image of a whole disk.
+/// The image that today's walk deploys.
 #[derive(Debug, Clone)]
-pub struct DiskImage {
+pub struct UserImage {
     /// Which one.
     pub kind: Kind,
     /// Its file.
@@ -202,37 +202,6 @@ impl<'a> Walk<'a> {
             Some(watch) => watch.until(step, target, limits.provision).await,
             None => Err(Error::Invalid(format!("no node is watched that could become {target}"))),
         }
-    }
-
-    /// Logs in, looks who and where one is, and returns the boot's identity.
-    async fn visit(
-        &mut self,
-        node: &Node,
-        login: &Login,
-        limits: Limits,
-        last_boot: Option<&str>,
-    ) -> Result<String> {
-        let step = self.step(&format!("ssh -i {} {}@{}", login.key.display(), login.user, login.address));
-        let ask = "hostname; id -un; cat /proc/sys/kernel/random/boot_id";
-        let is_other_boot = |said: &str| said.lines().nth(2).is_some_and(|boot| Some(boot) != last_boot);
-        let said = login.until(&node.machine, &step.0, limits.boot, ask, is_other_boot).await?;
-        let words: Vec<&str> = said.split_whitespace().collect();
-        let [host, user, boot] = words[..] else {
-            return Err(Error::Invalid(format!("`{ask}` by ssh should print three words, not {said:?}")));
-        };
-        // cloud-init may give a machine its full name.
-        if host.split('.').next() != Some(SERVER) || user != login.user {
-            return Err(Error::Invalid(format!(
-                "host name and user should be {SERVER} and {}, but are {host} and {user}",
-                login.user
-            )));
-        }
-        self.end(
-            step,
-            if last_boot.is_some() { "reboot to ssh" } else { "boot to ssh" },
-            &format!("{user} on {host}"),
-        );
-        Ok(boot.to_string())
     }
 }
 

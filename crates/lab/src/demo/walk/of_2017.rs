@@ -28,6 +28,7 @@ impl Walk<'_> {
         self.make_flavor_and_key().await?;
         let login = self.boot(&network, image).await?;
         let boot = self.visit(node, &login, Limits::of(LIMITS), None).await?;
+        self.ask_metadata(&login).await?;
         self.look_at_it(&uuid, &image_id).await?;
         self.reboot(node, &login, &boot).await?;
         self.give_back(&uuid).await?;

@@ -4,13 +4,16 @@ use std::path::Path;
 
 use tokio::sync::Mutex;
 
-use super::{DiskImage, Walk};
+use super::{UserImage, Walk};
 use crate::demo::server::Server;
 use crate::demo::terminal::Terminal;
 use crate::demo::{Key, Options, Prepared, Screen, render};
 use crate::error::{Error, Result};
 use crate::qemu::Firmware;
 use crate::rack::{NodeConfig, Rack, RackConfig};
+
+/// The host of the walk has no such address of its own.
+const CONFIGURATION: &str = "[netboot]\nmetadata = true\n";
 
 /// Which parts are walked.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +44,13 @@ pub async fn play(
     let rack = Rack::start(RackConfig { nodes, ..RackConfig::default() }).await?;
     step.done(&format!("{} machines", rack.nodes().len()));
 
-    let step = screen.step("Start billet serve, without any configuration");
+    let step =
+        screen.step("Start billet serve; metadata at 169.254.169.254 is all that its configuration asks for");
     let state_dir = rack.info().state_dir.join("billet");
-    let server = Mutex::new(Server::start(&options.billet, &state_dir, &prepared.ramdisk, &[]).await?);
+    let config = rack.info().state_dir.join("billet.toml");
+    std::fs::write(&config, CONFIGURATION).map_err(Error::io("writing", &config))?;
+    let arguments = ["--config", &config.to_string_lossy()];
+    let server = Mutex::new(Server::start(&options.billet, &state_dir, &prepared.ramdisk, &arguments).await?);
     step.done(&server.lock().await.endpoint());
 
     let key = Key::make(&rack.info().state_dir)?;
@@ -91,7 +98,7 @@ async fn steps(
         }
     }
     if parts.today {
-        let image = DiskImage { kind: options.image, path: prepared.image.clone() };
+        let image = UserImage { kind: options.image, path: prepared.image.clone() };
         walk.today(&rack.nodes()[rack.nodes().len() - 1], &image, key, keep).await?;
     }
     Ok(())

@@ -1,12 +1,14 @@
 //! The same walk with today's commands: an operator enrols a machine that boots by UEFI and offers it as a flavor; a tenant, who never
 //! hears of it, asks for a server with the image of a whole disk, a key and user data.
 
+use super::inside::{EPHEMERAL_GIB, ROOT_GIB, SWAP_MIB};
 use super::{
-    CALL_LIMIT, Clients, DiskImage, KERNEL_PARAMETERS, Login, NETWORK, PHYSICAL_NETWORK, POOL, SERVER, Walk,
+    CALL_LIMIT, Clients, KERNEL_PARAMETERS, Login, NETWORK, PHYSICAL_NETWORK, POOL, SERVER, UserImage, Walk,
     address, field, is, lists,
 };
 use crate::demo::{Key, Limits, table};
 use crate::error::{Error, Result};
+use crate::image::BootFiles;
 use crate::network::GATEWAY;
 use crate::qemu::Firmware;
 use crate::rack::Node;
@@ -24,11 +26,11 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// The first step's that failed.
-    pub async fn today(&mut self, node: &Node, image: &DiskImage, key: &Key, keep: bool) -> Result<()> {
+    pub async fn today(&mut self, node: &Node, image: &UserImage, key: &Key, keep: bool) -> Result<()> {
         let limits = Limits::of(image.kind);
         self.terminal.profile(OPERATOR);
         self.prepare_network().await?;
-        self.upload_disk(image).await?;
+        self.upload_image(image).await?;
         let uuid = self.enrol_today(node, limits).await?;
         self.offer(image).await?;
         self.become_tenant(key).await?;
@@ -36,6 +38,10 @@ impl Walk<'_> {
         let login = Login { key: key.path().to_path_buf(), ..login };
         let boot = self.visit(node, &login, limits, None).await?;
         self.read_user_data(node, &login, limits).await?;
+        self.ask_metadata(&login).await?;
+        if image.kind.is_partition() {
+            self.look_at_partitions(&login, image.kind).await?;
+        }
         self.look_as_tenant().await?;
         if keep {
             return Ok(());
@@ -85,15 +91,35 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn upload_disk(&mut self, image: &DiskImage) -> Result<()> {
+    async fn upload_image(&mut self, image: &UserImage) -> Result<()> {
         let name = image.kind.name();
         self.terminal.put(&image.path, &format!("{name}.raw"))?;
-        let step = self.step("The image of a whole disk");
+        let mut beside = String::new();
+        if image.kind.is_partition() {
+            let files = BootFiles::beside(&image.path);
+            let step = self.step("Kernel and ramdisk of a partition image");
+            for (property, format, file) in
+                [("kernel_id", "aki", &files.kernel), ("ramdisk_id", "ari", &files.ramdisk)]
+            {
+                self.terminal.put(file, &format!("{name}.{format}"))?;
+                let line = format!(
+                    "openstack image create --public --disk-format {format} --container-format {format} \
+                     --file {name}.{format} {name}.{format}"
+                );
+                let said = self.types(&step, &line).await?;
+                beside += &format!("--property {property}={} ", field(&said, "id")?);
+            }
+            self.end(step, "upload kernel, ramdisk", "");
+        }
+        let step = self.step(match image.kind.is_partition() {
+            true => "The image: a file system",
+            false => "The image of a whole disk",
+        });
         let said = self
             .types(
                 &step,
                 &format!(
-                    "openstack image create --public --disk-format raw --container-format bare --file {name}.raw {name}"
+                    "openstack image create --public --disk-format raw --container-format bare {beside}--file {name}.raw {name}"
                 ),
             )
             .await?;
@@ -139,12 +165,15 @@ impl Walk<'_> {
         Ok(uuid)
     }
 
-    async fn offer(&mut self, image: &DiskImage) -> Result<()> {
+    async fn offer(&mut self, image: &UserImage) -> Result<()> {
         let step =
             self.step("Offer such machines as a flavor: one of the resource class, whatever it is made of");
         let ram = if image.kind.is_debian() { 1024 } else { 512 };
-        self.types(&step, &format!("openstack flavor create --ram {ram} --vcpus 1 --disk 8 bm.small"))
-            .await?;
+        let disk = match image.kind.is_partition() {
+            true => format!("--disk {ROOT_GIB} --swap {SWAP_MIB} --ephemeral {EPHEMERAL_GIB}"),
+            false => "--disk 8".to_owned(),
+        };
+        self.types(&step, &format!("openstack flavor create --ram {ram} --vcpus 1 {disk} bm.small")).await?;
         self.types(
             &step,
             "openstack flavor set --property resources:CUSTOM_BAREMETAL=1 --property resources:VCPU=0 \
@@ -172,7 +201,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn order(&mut self, image: &DiskImage, limits: Limits) -> Result<Login> {
+    async fn order(&mut self, image: &UserImage, limits: Limits) -> Result<Login> {
         let marker = format!("#!/bin/sh\necho \"user data ran on $(hostname)\" > {MARKER_FILE}\n");
         let file = self.terminal.directory().join("user-data.sh");
         std::fs::write(&file, marker).map_err(Error::io("writing", &file))?;
