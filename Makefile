@@ -9,12 +9,12 @@ TARGET := x86_64-unknown-linux-gnu
 AGENT := target/release/billet-agent
 LAB := target/release/billet-lab
 
-.PHONY: demo test build packages lint unit postgres parity fuzz clients cloud agent keystone story bench clean
+.PHONY: demo test build packages lint unit postgres crash soak parity fuzz clients cloud agent keystone story bench clean
 
 demo: build
 	$(LAB) demo --image $(IMAGE) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(PART),--part $(PART)) $(if $(KEEP),--keep)
 
-test: packages lint unit build postgres clients cloud agent parity fuzz keystone story
+test: packages lint unit build postgres crash clients cloud agent parity fuzz keystone story
 
 packages:
 	scripts/install-packages
@@ -35,6 +35,13 @@ unit: packages
 # The same tests of all that uses the database, on PostgreSQL, in a cluster of its own.
 postgres: build
 	$(LAB) postgres -- scripts/run-tests -p store -p conductor -p api
+
+# Processes that share a database are killed and stopped while they deploy simulated machines; nothing may be lost. The long one is soak.
+crash: build
+	$(LAB) soak --machines 30 --machine-time 4000 --limit 280
+
+soak: build
+	$(LAB) soak --processes 3 --machines 1000
 
 # The same requests to the real Ironic, which is installed under target/venvs, and to Billet.
 parity: build

@@ -94,9 +94,12 @@ async fn work(store: &Store, verb: Verb) -> Result<()> {
                 println!("{problem}");
             }
             if !report.problems.is_empty() {
-                bail!("{} of {} rows have problems", report.problems.len(), report.rows);
+                bail!("{} problems in {} rows", report.problems.len(), report.rows);
             }
-            println!("{} rows, all of them whole", report.rows);
+            println!(
+                "{} rows, all of them whole; {} claims, no two of one node at one time",
+                report.rows, report.claims
+            );
         }
         Verb::Export { file } => {
             let rows = export(store, &file).await.with_context(|| file.display().to_string())?;

@@ -70,7 +70,7 @@ pub fn main(arguments: Arguments) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let machines = runtime_of_machines()?;
-    let traces = Traces::start(&file.tracing, &host_name(), runtime.handle())?;
+    let traces = Traces::start(&file.tracing, &host_name(&arguments, &file), runtime.handle())?;
     log_to_stderr(&traces);
     let outcome = runtime.block_on(serve(arguments, file, started, machines.handle()));
     traces.end();
@@ -92,8 +92,10 @@ fn runtime_of_machines() -> Result<Runtime> {
         .context("starting the runtime of machines")
 }
 
-fn host_name() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
+/// What this process is called.
+fn host_name(arguments: &Arguments, file: &File) -> String {
+    let name = arguments.hostname.clone().or_else(|| file.conductor.hostname.clone());
+    name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned())
 }
 
 /// Lines go to stderr; spans, which would be repeated in each of them, only to where traces go.
@@ -250,9 +252,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
 }
 
 fn conductor_settings(arguments: &Arguments, file: &File, state_dir: &Path) -> Result<conductor::Settings> {
-    let of_host = || gethostname::gethostname().to_string_lossy().into_owned();
-    let name = arguments.hostname.clone().or_else(|| file.conductor.hostname.clone());
-    file.conductor_settings(name.unwrap_or_else(of_host), state_dir)
+    file.conductor_settings(host_name(arguments, file), state_dir)
 }
 
 /// Every driver that a node served from here may have: hardware types and the classic names that stand for them.

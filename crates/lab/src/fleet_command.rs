@@ -67,7 +67,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let fleet = Fleet::start(Config {
         nodes: arguments.nodes,
         first: arguments.first,
-        api: arguments.api,
+        api: vec![arguments.api],
         times: Times {
             boot: milliseconds(arguments.boot_time),
             write: milliseconds(arguments.write_time),
@@ -88,7 +88,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     say!("{} machines are up after {:.1} s", arguments.nodes, began.elapsed().as_secs_f64());
     if arguments.enrol {
         let began = Instant::now();
-        let enrolling = fleet::enrol(arguments.api, arguments.token.as_deref(), fleet.entries().collect());
+        let enrolling =
+            fleet::enrol(vec![arguments.api], arguments.token.as_deref(), fleet.entries().collect());
         let new = tokio::select! {
             new = enrolling => new?,
             () = stop.wait() => return Ok(ExitCode::SUCCESS),

@@ -23,6 +23,7 @@ macro_rules! say {
 
 mod bench_command;
 mod fleet_command;
+mod soak_command;
 
 /// Virtual bare metal: machines with real firmware behind simulated BMCs.
 #[derive(Parser)]
@@ -55,6 +56,8 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Several servers on one database, which are killed while they deploy a fleet; then looks whether anything was lost.
+    Soak(soak_command::Arguments),
     /// User images.
     #[command(subcommand)]
     Image(ImageVerb),
@@ -227,6 +230,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             raise_file_limit();
             runtime()?.block_on(fleet_command::run(arguments))
         }
+        Verb::Soak(arguments) => runtime()?.block_on(soak_command::run(arguments)),
         Verb::Postgres { command } => runtime()?.block_on(beside_postgres(&command)),
         Verb::Image(ImageVerb::Build { kind, output }) => build_image(kind, output),
         Verb::Bench(BenchVerb::Api(arguments)) => measure(arguments, bench::api),

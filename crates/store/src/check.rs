@@ -14,6 +14,8 @@ const PAGE: i64 = 200;
 pub struct Report {
     /// Rows that were looked at.
     pub rows: u64,
+    /// Claims of nodes of which the event log tells.
+    pub claims: u64,
     /// What is wrong, a line for each.
     pub problems: Vec<String>,
 }
@@ -24,7 +26,8 @@ impl Store {
         crate::migrations::newest()
     }
 
-    /// Reads every row: documents must be JSON, nodes be nodes, and their secrets open with the key of this site.
+    /// Reads every row: documents must be JSON, nodes be nodes, and their secrets open with the key of this site. Looks whether claims
+    /// overlapped.
     pub async fn check(&self) -> Result<Report> {
         let mut report = Report::default();
         for (table, _) in TABLES {
@@ -35,7 +38,30 @@ impl Store {
         for table in DOCUMENTS {
             self.check_documents(table, &mut report).await?;
         }
+        self.check_claims(&mut report).await?;
         Ok(report)
+    }
+
+    /// A node was never held by two at one time, as far as the event log tells. Where the clocks of two hosts differ it may look so: the
+    /// line says by how much.
+    async fn check_claims(&self, report: &mut Report) -> Result<()> {
+        let spans = self.claim_spans().await?;
+        report.claims = spans.len() as u64;
+        for (before, after) in spans.iter().zip(spans.iter().skip(1)) {
+            if before.node == after.node && (before.epoch == after.epoch || before.last > after.first) {
+                report.problems.push(format!(
+                    "node {} was held by two at one time: {} (claim {}) until {}, {} (claim {}) from {}",
+                    before.node,
+                    before.conductor,
+                    before.epoch,
+                    before.last,
+                    after.conductor,
+                    after.epoch,
+                    after.first
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn check_documents(&self, table: &str, report: &mut Report) -> Result<()> {

@@ -67,7 +67,10 @@ table! {
             "billet_claims_lost_total", &[], "Claims that another process took over from this one.",
         );
         RENEWALS_FAILED: Counter<0> = (
-            "billet_claim_renewals_failed_total", &[], "Claims that the database did not let be renewed in time.",
+            "billet_claim_renewals_failed_total", &[], "Times that this process's session, on which its claims hang, could not be prolonged.",
+        );
+        SESSIONS_LOST: Counter<0> = (
+            "billet_sessions_lost_total", &[], "Sessions that ended before this process did, so that others took its nodes.",
         );
         HEARTBEATS: Counter<1> = (
             "billet_heartbeats_total", &["outcome"], "Heartbeats of agents; outcome is ok or refused.",

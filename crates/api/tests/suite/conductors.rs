@@ -74,6 +74,7 @@ async fn nodes_are_shown_with_whoever_serves_them_and_refused_where_nobody_does(
     assert_eq!(hosts, json!(["seed"]), "the other one doesn't have it");
 
     site.store.leave(session).await.unwrap();
+    look().await;
     let verb = site.call("PUT", &format!("{path}/states/provision"), Some(json!({"target": "manage"}))).await;
     assert_eq!(
         verb.is(404).fault(),
@@ -82,7 +83,6 @@ async fn nodes_are_shown_with_whoever_serves_them_and_refused_where_nobody_does(
     );
     site.call("PUT", &format!("{path}/states/power"), Some(json!({"target": "power on"}))).await.is(404);
     site.get(&format!("{path}/management/boot_device")).await.is(404);
-    look().await;
     assert_eq!(site.get(&path).await.is(200).json()["conductor"], Value::Null);
     // An operator gets it out of there.
     let back = json!([{"op": "replace", "path": "/conductor_group", "value": ""}]);

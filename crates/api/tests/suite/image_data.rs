@@ -410,6 +410,7 @@ async fn a_start_puts_in_order_what_the_process_before_left() {
             .store
             .edit_image::<store::StoreError>(id.parse().unwrap(), |image| {
                 image.status = status;
+                image.session = None;
                 if status == model::image::Status::Importing {
                     let task = Uuid::new_v4();
                     image.import =

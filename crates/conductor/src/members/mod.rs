@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Claim, Holder, Joined, Member, Presence, Served, StoreError, uptime};
+use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -197,10 +198,11 @@ impl Conductor {
             let session = self.members().session();
             if !self.prolong(&session).await {
                 session.end();
+                table::SESSIONS_LOST.count([]);
                 tracing::error!(
                     "this process was not heard of for too long; others take its nodes, and it begins anew"
                 );
-                if !self.begin_anew(&stop).await? {
+                if !self.begin_anew(session.id(), &stop).await? {
                     break;
                 }
                 unknown.clear();
@@ -233,14 +235,21 @@ impl Conductor {
         loop {
             let asked = uptime();
             let Some(left) = session.left() else { return false };
-            match tokio::time::timeout(left, self.store().prolong(session.id(), lease)).await {
+            // A try that hangs on a dead connection must not be the last.
+            let patience = left.min(lease / 5);
+            match tokio::time::timeout(patience, self.store().prolong(session.id(), lease)).await {
                 Ok(Ok(true)) => {
                     session.prolong(asked + reliance(lease));
                     // It may have been paused since it asked.
                     return !session.is_over();
                 }
-                Ok(Ok(false)) | Err(_) => return false,
+                Ok(Ok(false)) => return false,
+                Err(_) => {
+                    table::RENEWALS_FAILED.count([]);
+                    tracing::warn!(left_ms = left.as_millis(), "the database does not answer");
+                }
                 Ok(Err(error)) => {
+                    table::RENEWALS_FAILED.count([]);
                     tracing::error!(%error, left_ms = left.as_millis(), "the session can't be prolonged");
                     tokio::time::sleep(pause.min(left)).await;
                 }
@@ -248,10 +257,12 @@ impl Conductor {
         }
     }
 
-    /// Begins another session, however long the database is away. `false`: there is no need any more.
-    async fn begin_anew(&self, stop: &CancellationToken) -> Result<bool, JoinError> {
+    /// Begins another session after one on which nobody here relies any more, however long the database is away. `false`: there is no
+    /// need any more.
+    async fn begin_anew(&self, over: Uuid, stop: &CancellationToken) -> Result<bool, JoinError> {
         locked(&self.members().held).clear();
         locked(&self.members().dropped).clear();
+        let buried = [over];
         loop {
             let session = Uuid::new_v4();
             if let Some(lock) = &mut *locked(&self.members().lock) {
@@ -259,7 +270,7 @@ impl Conductor {
             }
             let begun = tokio::select! {
                 () = stop.cancelled() => return Ok(false),
-                begun = self.begin_session(session, &[]) => begun,
+                begun = self.begin_session(session, &buried) => begun,
             };
             match begun {
                 Ok(()) => {

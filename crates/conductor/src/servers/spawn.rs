@@ -71,6 +71,10 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
     let told = async {
         let prepared = conductor.prepare(node.uuid, &request).await?;
         let drive = conductor.config_drive_of(&visit.server).await?;
+        // What was paused until another one leads must not overwrite what that one wrote.
+        if !conductor.is_leader() {
+            return Ok(Next::Rest(soon()));
+        }
         conductor.store().put_config_drive(node.uuid, &drive).await?;
         let event = visit.begun(event_of(&visit.server));
         visit

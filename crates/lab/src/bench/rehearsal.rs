@@ -87,7 +87,7 @@ pub fn rehearsal(
     let config = fleet::Config {
         nodes: options.nodes,
         first: options.first,
-        api: server.address,
+        api: vec![server.address],
         times: options.times,
         rates: options.rates,
         seed: 1,
@@ -99,7 +99,7 @@ pub fn rehearsal(
 
     progress("enrol");
     let meter = Meter::start(&server)?;
-    let count = runtime.block_on(fleet::enrol(server.address, None, entries))?;
+    let count = runtime.block_on(fleet::enrol(vec![server.address], None, entries))?;
     phases.push(meter.end("enrol (node and port)", count, Vec::new(), 0, &server)?);
 
     let mut connection = server.connect()?;

@@ -249,6 +249,9 @@ async fn carry_out(
 
 async fn write_image(machine: &Arc<Machine>, params: &Value) -> Result<Value, String> {
     let image = params["image_info"]["urls"][0].as_str().ok_or("image_info names no URL")?.to_owned();
+    let checksum = ["os_hash_value", "checksum"].iter().find_map(|key| params["image_info"][key].as_str());
+    let checksum = checksum.map(str::to_owned);
+    machine.note(|diary| diary.image = None);
     let half = machine.times.write / 2;
     tokio::time::sleep(half).await;
     let is_first = machine.diary().writes == 0;
@@ -261,6 +264,7 @@ async fn write_image(machine: &Arc<Machine>, params: &Value) -> Result<Value, St
     machine.note(|diary| {
         diary.writes += 1;
         diary.image = Some(image);
+        diary.checksum = checksum;
     });
     Ok(json!({"result": "prepare_image: image written to device /dev/sim"}))
 }

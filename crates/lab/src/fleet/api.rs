@@ -1,6 +1,7 @@
 //! What machines and their enrolment ask of the server: plain HTTP on loopback, a connection a request.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,14 +19,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Longest answer, bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// The server.
-pub(super) struct Api {
-    address: SocketAddr,
+/// The server: one process, or several of one site. Each request goes to the next of them, and on to another where that one is dead.
+pub(crate) struct Api {
+    addresses: Vec<SocketAddr>,
+    turn: AtomicUsize,
     room: Semaphore,
 }
 
 /// What a lookup came to.
-pub(super) enum Lookup {
+pub(crate) enum Lookup {
     /// The node and its token.
     Known { node: String, token: String },
     /// Another boot has the token.
@@ -35,8 +37,8 @@ pub(super) enum Lookup {
 }
 
 impl Api {
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, room: Semaphore::new(AT_ONCE) }
+    pub fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self { addresses, turn: AtomicUsize::new(0), room: Semaphore::new(AT_ONCE) }
     }
 
     /// Looks a machine's node up.
@@ -88,6 +90,19 @@ impl Api {
         }
     }
 
+    async fn connect(&self) -> std::io::Result<(SocketAddr, TcpStream)> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut refused = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for nth in 0..self.addresses.len() {
+            let address = self.addresses[turn.wrapping_add(nth) % self.addresses.len()];
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok((address, stream)),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
     async fn exchange(
         &self,
         method: &str,
@@ -95,13 +110,13 @@ impl Api {
         body: Option<&Value>,
         token: Option<&str>,
     ) -> Result<(StatusCode, Value), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = TcpStream::connect(self.address).await?;
+        let (address, stream) = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driving = tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", self.address.to_string())
+            .header("host", address.to_string())
             .header("accept", "application/json")
             .header("content-type", "application/json")
             .header("x-openstack-ironic-api-version", "1.109");

@@ -35,7 +35,7 @@ impl Entry {
 ///
 /// # Errors
 /// [`Error::Invalid`] with the first refusal.
-pub async fn enrol(api: SocketAddr, token: Option<&str>, entries: Vec<Entry>) -> Result<usize> {
+pub async fn enrol(api: Vec<SocketAddr>, token: Option<&str>, entries: Vec<Entry>) -> Result<usize> {
     let api = Api::new(api);
     let enrolled = stream::iter(entries.iter().map(|entry| one(&api, token, entry)))
         .buffer_unordered(AT_ONCE)

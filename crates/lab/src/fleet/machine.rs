@@ -27,8 +27,10 @@ pub struct Diary {
     pub ramdisks: u64,
     /// Images written to the end, repeats included.
     pub writes: u64,
-    /// The image that is on the disk.
+    /// The image that is on the disk; none where it is empty or half written.
     pub image: Option<String>,
+    /// The checksum that came with it.
+    pub checksum: Option<String>,
     /// Times that the disk was erased.
     pub erased: u64,
 }
@@ -84,6 +86,11 @@ impl Machine {
     /// What it has been through.
     pub fn diary(&self) -> Diary {
         lock(&self.diary).clone()
+    }
+
+    /// Is it powered?
+    pub fn is_on(&self) -> bool {
+        lock(&self.power).is_on
     }
 
     /// How often the BMC was asked for the power, and answered.

@@ -10,8 +10,10 @@ mod enrol;
 mod machine;
 mod plan;
 
+pub(crate) use api::Api;
 pub use enrol::{Entry, enrol};
 pub use machine::Diary;
+pub(crate) use plan::mix;
 pub use plan::{Character, Rates};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -64,8 +66,8 @@ pub struct Config {
     pub nodes: u32,
     /// The first machine's number, so that several fleets can share a host.
     pub first: u32,
-    /// Where the bare-metal API is, for lookups and heartbeats (plain HTTP).
-    pub api: SocketAddr,
+    /// Where the bare-metal API is, for lookups and heartbeats (plain HTTP): one process, or several of one site.
+    pub api: Vec<SocketAddr>,
     /// How long things take.
     pub times: Times,
     /// How many of a thousand machines have which fault.
@@ -115,6 +117,12 @@ impl Fleet {
     #[must_use]
     pub fn diary(&self, index: usize) -> Option<Diary> {
         self.machines.get(index).map(|machine| machine.diary())
+    }
+
+    /// Is a machine powered?
+    #[must_use]
+    pub fn is_on(&self, index: usize) -> bool {
+        self.machines.get(index).is_some_and(|machine| machine.is_on())
     }
 
     /// What is wrong with a machine.

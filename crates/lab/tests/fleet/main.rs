@@ -108,7 +108,7 @@ impl Site {
 fn config(api: SocketAddr, first: u32, nodes: u32, rates: Rates) -> Config {
     let soon = Duration::from_millis(20);
     let times = Times { boot: soon, write: soon, step: soon, slow_bmc: Duration::from_millis(50) };
-    Config { nodes, first, api, times, rates, seed: 4 }
+    Config { nodes, first, api: vec![api], times, rates, seed: 4 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,8 +117,8 @@ async fn a_fleet_is_enrolled_cleaned_deployed_and_given_back() {
     let fleet = Fleet::start(config(site.address, 0, 12, Rates::default())).await.unwrap();
     let entries: Vec<_> = fleet.entries().collect();
     let names: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
-    assert_eq!(enrol(site.address, None, entries.clone()).await.unwrap(), 12);
-    assert_eq!(enrol(site.address, None, entries).await.unwrap(), 0, "they are there already");
+    assert_eq!(enrol(vec![site.address], None, entries.clone()).await.unwrap(), 12);
+    assert_eq!(enrol(vec![site.address], None, entries).await.unwrap(), 0, "they are there already");
 
     site.all(&names, "manage", ProvisionState::Manageable).await;
     site.all(&names, "provide", ProvisionState::Available).await;

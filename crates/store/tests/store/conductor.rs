@@ -114,4 +114,13 @@ async fn events_tell_under_which_claim_they_came_about() {
     let [first, second] = spans.as_slice() else { panic!("{spans:?}") };
     assert_eq!((first.conductor.as_str(), second.conductor.as_str()), ("a", "b"));
     assert!(first.epoch < second.epoch && first.last <= second.first);
+    assert_eq!(store.check().await.unwrap().problems, Vec::<String>::new());
+    // One that woke up and went on: what it did is told all the same.
+    let late = Holder::new("a", Uuid::new_v4());
+    let claim = store::Claim { node: machine.uuid, holder: late, epoch: first.epoch };
+    let now = Timestamp::now();
+    let event = LogEvent::new(Some(machine.uuid), now, EventKind::Bmc, "power off", "").until(now);
+    store.record_held(&claim, &[event]).await.unwrap();
+    let problems = store.check().await.unwrap().problems;
+    assert!(problems.len() == 1 && problems[0].contains("held by two"), "{problems:?}");
 }

@@ -1,0 +1,75 @@
+//! `billet-lab soak`: processes that die under load.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lab::fleet::{MAX_NODES, Times};
+use lab::soak::{self, Options};
+
+use crate::{raise_file_limit, server_binary};
+
+/// Arguments of `billet-lab soak`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The server's binary; by default `billet` beside this one.
+    #[arg(long, value_name = "FILE")]
+    billet: Option<PathBuf>,
+    /// Where state directories and logs go [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Processes that share the database.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    processes: u8,
+    /// Simulated machines.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
+    machines: u32,
+    /// Between two acts of violence, milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    every: u64,
+    /// All machines have to be active within this time, seconds.
+    #[arg(long, value_name = "S", default_value_t = 1800)]
+    limit: u64,
+    /// From power-on to the ramdisk's first call, and writing an image, milliseconds each.
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    machine_time: u64,
+    /// Decides who is killed when.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Runs it, and says what it came to.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    raise_file_limit();
+    let time = Duration::from_millis(arguments.machine_time);
+    let options = Options {
+        billet: server_binary(arguments.billet)?,
+        directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
+        processes: arguments.processes.into(),
+        machines: arguments.machines,
+        seed: arguments.seed,
+        every: Duration::from_millis(arguments.every),
+        limit: Duration::from_secs(arguments.limit),
+        times: Times { boot: time, write: time, ..Times::default() },
+    };
+    let outcome = soak::soak(&options, &mut |step| say!("{step} …")).await?;
+    say!(
+        "{} machines are active after {:.0} s, each disk as it was asked for, no node held by two at one time",
+        options.machines,
+        outcome.took.as_secs_f64()
+    );
+    say!(
+        "{} processes were killed, {} stopped for longer than a session, the database was killed {} times",
+        outcome.kills,
+        outcome.pauses,
+        outcome.database_kills
+    );
+    say!(
+        "{} requests were acknowledged and none lost ({} were sent again); {} images were written more than once",
+        outcome.acknowledged,
+        outcome.repeated,
+        outcome.rewritten
+    );
+    Ok(ExitCode::SUCCESS)
+}
