@@ -99,9 +99,11 @@ fn clouds(reach: &Reach, logins: &[Login]) -> String {
     text
 }
 
+/// For any POSIX shell: `.` takes no arguments there, and one within a script would see the script's.
 fn openrc(reach: &Reach, logins: &[Login]) -> String {
-    let mut text = String::from(
-        "# Made at the first start. Use it with: . openrc [USER], the operator of this site by default.\ncase \"${1:-admin}\" in\n",
+    let mut text = format!(
+        "# Made at the first start. Use it with: . ./openrc, which makes you {OPERATOR}, the operator of this site;\n\
+         # or for another user of this file: BILLET_USER=demo; . ./openrc\ncase \"${{BILLET_USER:-{OPERATOR}}}\" in\n",
     );
     for login in logins {
         let _ = writeln!(
@@ -115,7 +117,7 @@ fn openrc(reach: &Reach, logins: &[Login]) -> String {
     }
     let _ = writeln!(
         text,
-        "*)\n    echo \"openrc: there is no password of $1 in this file\" >&2 ;;\nesac\n\
+        "*)\n    echo \"openrc: there is no password of $BILLET_USER in this file\" >&2 ;;\nesac\n\
          export OS_AUTH_URL='{}/identity' OS_IDENTITY_API_VERSION=3 OS_REGION_NAME={REGION}\n\
          export OS_USER_DOMAIN_ID=default OS_PROJECT_DOMAIN_ID=default",
         reach.base_url
@@ -178,5 +180,30 @@ mod tests {
         bootstrap(&store, dir.path(), &reach()).await.unwrap();
         assert_eq!(fs::read_to_string(dir.path().join(CLOUDS)).unwrap(), text);
         assert!(draft.exists());
+    }
+
+    /// Debian's `sh` is dash, which takes POSIX at its word.
+    #[tokio::test]
+    async fn openrc_is_for_any_shell_and_any_of_its_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
+        bootstrap(&store, dir.path(), &reach()).await.unwrap();
+        let shell = |before: &str| {
+            let script = format!("set -eu; {before} . ./{OPENRC}; echo \"$OS_USERNAME of $OS_PROJECT_NAME\"");
+            // A script's own arguments are nobody's names.
+            let run = std::process::Command::new("sh")
+                .args(["-c", &script, "sh", "demo"])
+                .current_dir(dir.path())
+                .output();
+            let run = run.unwrap();
+            (
+                String::from_utf8_lossy(&run.stdout).into_owned(),
+                String::from_utf8_lossy(&run.stderr).into_owned(),
+            )
+        };
+        assert_eq!(shell(""), ("admin of admin\n".to_owned(), String::new()));
+        assert_eq!(shell("BILLET_USER=demo;"), ("demo of demo\n".to_owned(), String::new()));
+        let (_, said) = shell("OS_USERNAME=x OS_PROJECT_NAME=y BILLET_USER=nobody;");
+        assert!(said.contains("no password of nobody"), "{said}");
     }
 }

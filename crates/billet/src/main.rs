@@ -5,6 +5,7 @@ mod configuration;
 mod database;
 mod listener;
 mod metadata;
+mod password;
 mod patient;
 mod ramdisk_command;
 mod roles;
@@ -33,6 +34,8 @@ enum Command {
     Ramdisk(ramdisk_command::Command),
     /// Look after the database: bring it up to date, check it, move it to another.
     Db(database::Arguments),
+    /// Give a user a new password: the way back where nobody knows the operator's any more.
+    Password(password::Arguments),
     /// Tell what happened to a node and what it waits for.
     Why(why::Arguments),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::main(arguments),
         Command::Ramdisk(command) => ramdisk_command::main(command),
         Command::Db(arguments) => database::main(arguments),
+        Command::Password(arguments) => password::main(arguments),
         Command::Why(arguments) => why::main(arguments),
     };
     match outcome {

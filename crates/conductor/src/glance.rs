@@ -38,6 +38,13 @@ pub(crate) fn deploys_image(node: &Node) -> bool {
     text_of(&node.instance_info, "image_source").and_then(reference).is_some()
 }
 
+/// Whether the node's instance boots with this image on every start: it is its kernel or its ramdisk, and comes over the network.
+pub fn boots_with(node: &Node, image: Uuid) -> bool {
+    let named = |key| text_of(&node.instance_info, key).and_then(reference);
+    partition_image::netboot_root(node).is_some()
+        && [named("kernel"), named("ramdisk")].contains(&Some(image))
+}
+
 /// Why an image can't be used, in Ironic's words where it has some.
 fn missing(text: &str) -> String {
     format!("Image {text} can not be found.")

@@ -22,6 +22,9 @@ pub struct PowerArguments {
     /// Simulated BMCs; each is an open file of this program and one of the server.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
     nodes: u32,
+    /// Number of the first machine, where several fleets share a host.
+    #[arg(long, default_value_t = 0)]
+    first: u32,
     /// How many of them are dead in the last part.
     #[arg(long, default_value_t = 500)]
     dead: u32,
@@ -37,6 +40,7 @@ pub fn power(arguments: PowerArguments) -> anyhow::Result<ExitCode> {
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: arguments.nodes,
+        first: arguments.first,
         dead: arguments.dead,
         idle: arguments.idle,
     };
@@ -57,6 +61,9 @@ pub struct FleetArguments {
     /// Simulated machines.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
     nodes: u32,
+    /// Number of the first machine, where several fleets share a host.
+    #[arg(long, default_value_t = 0)]
+    first: u32,
     /// Machines under way at one time.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     at_once: u16,
@@ -88,6 +95,7 @@ pub fn fleet(arguments: FleetArguments) -> anyhow::Result<ExitCode> {
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: arguments.nodes,
+        first: arguments.first,
         at_once: arguments.at_once.into(),
         times: Times {
             boot: milliseconds(arguments.boot_time),

@@ -5,6 +5,7 @@ pub mod aggregate;
 pub mod extra_spec;
 pub mod flavor;
 pub mod keypair;
+pub mod past_server;
 pub mod quota;
 pub mod scheduler;
 pub mod server;
@@ -14,6 +15,7 @@ pub use action::{ActionEvent, ServerAction};
 pub use aggregate::Aggregate;
 pub use flavor::Flavor;
 pub use keypair::Keypair;
+pub use past_server::PastServer;
 pub use quota::Quota;
 pub use server::{
     Lock, PowerView, RequestedNetworks, Server, ServerFault, ServerFlavor, ServerImage, ServerKey,

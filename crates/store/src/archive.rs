@@ -66,6 +66,7 @@ pub(crate) const TABLES: &[(&str, &[&str])] = &[
     ("servers", ID),
     ("server_secrets", &["server_uuid"]),
     ("server_actions", ID),
+    ("past_servers", ID),
     ("object_accounts", ID),
     ("object_containers", ID),
     ("objects", ID),

@@ -125,6 +125,7 @@ const DOCUMENTS: &[&str] = &[
     "server_groups",
     "aggregates",
     "servers",
+    "past_servers",
     "server_actions",
     "object_containers",
     "objects",

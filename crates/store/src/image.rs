@@ -6,11 +6,13 @@ mod task;
 
 pub use list::{Condition, ImageQuery, Operator, Viewer};
 
+use crate::node;
 use crate::record::{self, Record};
 use crate::select::Column;
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use model::image::{Image, Status};
+use model::node::Node;
 use uuid::Uuid;
 
 impl Record for Image {
@@ -74,16 +76,17 @@ impl Store {
         Ok(image)
     }
 
-    /// Forgets an image with its tags, properties and members, if `may` agrees to it as it is stored now. Returns it: its bytes are
-    /// the caller's to delete.
+    /// Forgets an image with its tags, properties and members, if `may` agrees to it as it is stored now, and to the nodes whose documents
+    /// have its identity anywhere. Returns it: its bytes are the caller's to delete.
     pub async fn delete_image<E: From<StoreError>>(
         &self,
         uuid: Uuid,
-        may: impl FnOnce(&Image) -> Result<(), E>,
+        may: impl FnOnce(&Image, &[Node]) -> Result<(), E>,
     ) -> Result<Image, E> {
         let mut tx = self.write().await?;
         let image: Image = record::read(&mut tx, uuid).await?;
-        may(&image)?;
+        let nodes = node::naming(&mut tx, &uuid.to_string()).await?;
+        may(&image, &nodes)?;
         sqlx::query("DELETE FROM images WHERE uuid = $1")
             .bind(uuid.to_string())
             .execute(&mut *tx)

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "compute", include_str!("../migrations/0009_compute.sql")),
     (10, "servers", include_str!("../migrations/0010_servers.sql")),
     (11, "object_store", include_str!("../migrations/0011_object_store.sql")),
+    (12, "past_servers", include_str!("../migrations/0012_past_servers.sql")),
     (13, "conductors", include_str!("../migrations/0013_conductors.sql")),
     (14, "site", include_str!("../migrations/0014_site.sql")),
 ];

@@ -521,6 +521,15 @@ fn label(uuid: Uuid) -> String {
     format!("node {uuid}")
 }
 
+/// The nodes in whose documents a word stands, which has none of the characters that `LIKE` reads; without their secrets.
+pub(crate) async fn naming(tx: &mut Write, word: &str) -> Result<Vec<Node>> {
+    let rows = sqlx::query("SELECT doc FROM nodes WHERE doc LIKE $1 ORDER BY id")
+        .bind(format!("%{word}%"))
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.iter().map(|row| decode(row.try_get("doc")?)).collect()
+}
+
 fn decode(doc: &str) -> Result<Node> {
     serde_json::from_str(doc).map_err(|source| StoreError::Corrupt { what: "node".to_owned(), source })
 }

@@ -2,6 +2,7 @@
 
 mod due;
 mod edit;
+mod past;
 mod place;
 
 pub use due::DueServer;

@@ -6,8 +6,10 @@ use crate::handler;
 use crate::route::Verb::{Delete, Get, Put};
 use axum::http::StatusCode;
 use model::compute::quota::{DEFAULTS, LARGEST, Limits, QuotaResource, UNLIMITED};
+use model::identity::Project;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use store::StoreError;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
@@ -42,15 +44,27 @@ pub(super) async fn used(call: &Call, project: &str) -> Result<BTreeMap<QuotaRes
     ]))
 }
 
-/// The project of the path: one's own, or any to who looks at all of them.
-fn project(call: &Call) -> Result<&str, CloudError> {
+/// The project of the path: one's own, or any to who looks at all of them. 400 as in Nova where there is none.
+async fn project(call: &Call) -> Result<&str, CloudError> {
     let project = call.parameter("project");
-    if call.may_see(project) {
+    if !call.may_see(project) {
+        return Err(CloudError::forbidden(
+            "Policy doesn't allow this to be performed: it is the quota of another project.",
+        ));
+    }
+    if call.project().is_ok_and(|own| own == project) {
         return Ok(project);
     }
-    Err(CloudError::forbidden(
-        "Policy doesn't allow this to be performed: it is the quota of another project.",
-    ))
+    let identity = call.state.store.identity();
+    match identity.get::<Project>(project).await {
+        Ok(_) => Ok(project),
+        // Whose projects are another service's, nobody here knows.
+        Err(StoreError::NotFound { .. }) if !identity.has_first_data().await? => Ok(project),
+        Err(StoreError::NotFound { .. }) => Err(CloudError::invalid(format!(
+            "Project ID {project} is not a valid project. (openstack project list shows those that there are.)"
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn shown(call: &Call) -> impl Iterator<Item = QuotaResource> {
@@ -70,14 +84,14 @@ fn document(call: &Call, id: Option<&str>, value: impl Fn(QuotaResource) -> Valu
 /// `GET /os-quota-sets/{project}`
 async fn show(call: Call) -> Result<Reply, CloudError> {
     call.only_query(&["user_id"])?;
-    let project = project(&call)?;
+    let project = project(&call).await?;
     let limits = call.state.store.compute_limits(Some(project)).await?;
     Reply::json(&document(&call, Some(project), |resource| limits.get(resource).into()))
 }
 
 /// `GET /os-quota-sets/{project}/defaults`
 async fn defaults(call: Call) -> Result<Reply, CloudError> {
-    let project = project(&call)?;
+    let project = project(&call).await?;
     let limits = call.state.store.compute_limits(None).await?;
     Reply::json(&document(&call, Some(project), |resource| limits.get(resource).into()))
 }
@@ -85,7 +99,7 @@ async fn defaults(call: Call) -> Result<Reply, CloudError> {
 /// `GET /os-quota-sets/{project}/detail`
 async fn detail(call: Call) -> Result<Reply, CloudError> {
     call.only_query(&["user_id"])?;
-    let project = project(&call)?;
+    let project = project(&call).await?;
     let limits = call.state.store.compute_limits(Some(project)).await?;
     let used = used(&call, project).await?;
     Reply::json(&document(&call, Some(project), |resource| {
@@ -109,7 +123,7 @@ async fn update(call: Call) -> Result<Reply, CloudError> {
     known.push("force");
     fields.only(&known)?;
     let limits = limits(&fields, shown(&call))?;
-    let project = call.parameter("project");
+    let project = project(&call).await?;
     if !fields.flag("force")?.unwrap_or(false) {
         let used = used(&call, project).await?;
         for (resource, limit) in &limits {

@@ -16,6 +16,7 @@ mod error;
 mod grants;
 mod groups;
 mod immutable;
+pub mod lost_password;
 pub(crate) mod password;
 mod project_tree;
 mod projects;

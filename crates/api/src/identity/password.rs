@@ -69,7 +69,7 @@ fn argon2id(memory: u32, rounds: u32, lanes: u32, salt: &[u8], secret: &Secret) 
 }
 
 /// What is kept of a secret that somebody chose, in the form that other programs use too. Blocks for tens of milliseconds.
-fn digest_of_chosen(secret: &Secret) -> Result<Secret, NoRandomness> {
+pub fn digest_of_chosen(secret: &Secret) -> Result<Secret, NoRandomness> {
     let salt = salt()?;
     let digest = argon2id(MEMORY_KIB, ROUNDS, 1, &salt, secret).ok_or(NoRandomness)?;
     Ok(Secret::new(format!(

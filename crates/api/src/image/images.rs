@@ -6,8 +6,11 @@ use crate::cloud::{Access, Call, CloudError, Reply, Route};
 use crate::handler;
 use crate::route::Verb::{Delete, Get, Patch, Post};
 use axum::http::{HeaderName, StatusCode, header};
+use conductor::glance::boots_with;
 use images::Name;
+use model::compute::Server;
 use model::image::{Image, Visibility};
+use model::node::Node;
 use serde_json::{Map, Value, json};
 use store::StoreError;
 use uuid::Uuid;
@@ -97,21 +100,24 @@ async fn update(call: Call) -> Result<Reply, CloudError> {
 async fn delete(call: Call) -> Result<Reply, CloudError> {
     let image = changeable(&call, "delete").await?;
     let id = image.uuid;
-    call.state
-        .store
-        .delete_image::<Refused>(id, |image| match image.protected {
-            true => Err(CloudError::forbidden(format!(
+    let mut used_by = None;
+    let deleted = call.state.store.delete_image::<Refused>(id, |image, nodes| {
+        if image.protected {
+            return Err(CloudError::forbidden(format!(
                 "Image {id} is protected and cannot be deleted. Take the protection away first."
             ))
-            .into()),
-            false => Ok(()),
-        })
-        .await
-        .map_err(|refused| match refused {
-            // Somebody else was faster.
-            Refused::Store(StoreError::NotFound { .. }) => no_image(&id.to_string()),
-            other => other.into(),
-        })?;
+            .into());
+        }
+        used_by = nodes.iter().find(|node| boots_with(node, id)).cloned();
+        if used_by.is_some() { Err(CloudError::conflict("in use").into()) } else { Ok(()) }
+    });
+    match (deleted.await, used_by) {
+        (Ok(_), _) => {}
+        (Err(_), Some(node)) => return Err(in_use(&call, id, &node).await),
+        // Somebody else was faster.
+        (Err(Refused::Store(StoreError::NotFound { .. })), None) => return Err(no_image(&id.to_string())),
+        (Err(other), None) => return Err(other.into()),
+    }
     // The record is gone for good: what is left of the bytes, if this fails, goes at the next start.
     if let Ok(storage) = storage(&call)
         && let Err(error) = storage.delete(&Name::image(id)).await
@@ -119,4 +125,21 @@ async fn delete(call: Call) -> Result<Reply, CloudError> {
         tracing::warn!(image = %id, %error, "an image's data could not be deleted; it is tried again at the next start");
     }
     Ok(Reply::empty())
+}
+
+/// Why an image stays with which a node boots. Whoever may see the server is told its name, operators the node's.
+async fn in_use(call: &Call, image: Uuid, node: &Node) -> CloudError {
+    let server = match &node.instance_uuid {
+        Some(server) => call.state.store.get::<Server>(&server.to_string()).await.ok(),
+        None => None,
+    };
+    let who = match server.filter(|server| call.may_see(&server.project_id)) {
+        Some(server) => format!("server {} ({})", server.name, server.uuid),
+        None if call.is_operator() => format!("the instance on node {}", node.label()),
+        None => "another project's server".to_owned(),
+    };
+    CloudError::conflict(format!(
+        "Image {image} could not be deleted because it is in use: {who} boots with it over the network on every start. It can be \
+         deleted when that is."
+    ))
 }

@@ -119,11 +119,31 @@ async fn what_is_used_counts_and_stops() {
 }
 
 #[tokio::test]
+async fn a_project_that_there_is_not_has_no_quota() {
+    let cloud = Cloud::new().await;
+    let set = || Some(json!({"quota_set": {"instances": 3}}));
+    // Without users and projects of its own this site believes that there is one.
+    cloud.nova(NEWEST, "operator", "PUT", "/os-quota-sets/elsewhere", set()).await.is(200);
+    let (data, _) = api::identity::bootstrap::first_data().unwrap();
+    let known = format!("/os-quota-sets/{}", data.projects[0].id);
+    assert!(cloud.site.store.identity().write_first_data(&data).await.unwrap());
+    cloud.nova(NEWEST, "operator", "PUT", &known, set()).await.is(200);
+    for (method, more) in [("PUT", ""), ("GET", ""), ("GET", "/defaults"), ("GET", "/detail")] {
+        let path = format!("/os-quota-sets/nowhere{more}");
+        let body = if method == "PUT" { set() } else { None };
+        let text = cloud.refused(NEWEST, "operator", method, &path, body, "badRequest").await;
+        assert!(text.starts_with("Project ID nowhere is not a valid project."), "{text}");
+    }
+    // What is left of one that was deleted can be removed.
+    cloud.nova(NEWEST, "operator", "DELETE", "/os-quota-sets/elsewhere", None).await.is(202);
+}
+
+#[tokio::test]
 async fn hours_are_counted_of_servers_that_ran() {
     let cloud = Cloud::new().await;
     let hours_ago = |hours: i64| Timestamp::now().checked_sub(SignedDuration::from_hours(hours)).unwrap();
-    cloud.put_server("never", |_| {}).await;
-    cloud
+    let never = cloud.put_server("never", |_| {}).await;
+    let web = cloud
         .put_server("web", |server| {
             server.vm_state = VmState::Active;
             server.launched_at = Some(hours_ago(4));
@@ -131,7 +151,8 @@ async fn hours_are_counted_of_servers_that_ran() {
         .await;
     let start = hours_ago(2).strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let end = hours_ago(-24).strftime("%Y-%m-%d %H:%M:%S.000000").to_string().replace(' ', "%20");
-    let one = format!("/os-simple-tenant-usage/{}?start={start}&end={end}", project_id("a"));
+    let of_a = format!("/{}", project_id("a"));
+    let one = format!("/os-simple-tenant-usage{of_a}?start={start}&end={end}");
     let usage = cloud.read("alice", &one).await["tenant_usage"].clone();
     let hours = usage["total_hours"].as_f64().unwrap();
     assert!((1.99..2.1).contains(&hours), "{usage}");
@@ -149,6 +170,26 @@ async fn hours_are_counted_of_servers_that_ran() {
     }
     cloud.nova(NEWEST, "alice", "GET", "/os-simple-tenant-usage", None).await.is(403);
     cloud.nova(NEWEST, "bob", "GET", &one, None).await.is(403);
+    // What was deleted an hour ago has run for one of the two hours; what never ran leaves nothing.
+    for server in [&web, &never] {
+        let deleted =
+            cloud.site.store.delete_server::<store::StoreError>(server.uuid, hours_ago(1), |_| Ok(()));
+        deleted.await.unwrap();
+    }
+    for (token, path) in
+        [("alice", one.clone()), ("operator", format!("{}&detailed=1", one.replace(&of_a, "")))]
+    {
+        let answer = cloud.read(token, &path).await;
+        let usage = answer.get("tenant_usage").unwrap_or(&answer["tenant_usages"][0]);
+        let hours = usage["total_hours"].as_f64().unwrap();
+        assert!((0.99..1.1).contains(&hours), "{usage}");
+        let row = &usage["server_usages"][0];
+        assert_eq!((&row["name"], &row["state"]), (&json!("web"), &json!("terminated")));
+        assert!(row["ended_at"].is_string() && row["uptime"].as_i64().unwrap() / 60 == 180, "{row}");
+    }
+    let later = hours_ago(0).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let since = format!("/os-simple-tenant-usage/{}?start={later}&end={end}", project_id("a"));
+    assert_eq!(cloud.read("alice", &since).await["tenant_usage"], json!({}));
     for query in ["start=x", "start=2026-02-02T00:00:00&end=2026-01-01T00:00:00"] {
         cloud
             .refused(

@@ -39,7 +39,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Next, Trouble> {
         }
     }
     visit.conductor.release_ports_of(&visit.server).await?;
-    let deleted = visit.conductor.store().delete_server(visit.server.uuid, |server| {
+    let deleted = visit.conductor.store().delete_server(visit.server.uuid, visit.now(), |server| {
         if server.task_state == Some(TaskState::Deleting) { Ok(()) } else { Err(Trouble::Moved) }
     });
     deleted.await?;

@@ -78,7 +78,7 @@ async fn projects_see_their_own_public_and_accepted_images() {
     assert_eq!(names(&store, of(Visibility::Private)).await, ["ours"]);
     assert_eq!(names(&store, ImageQuery { with_community: true, ..seen_by(OURS) }).await.len(), 4);
     assert_eq!(names(&store, ImageQuery::default()).await.len(), 5);
-    store.delete_image::<StoreError>(shared.uuid, |_| Ok(())).await.unwrap();
+    store.delete_image::<StoreError>(shared.uuid, |_, _| Ok(())).await.unwrap();
     assert!(store.image_members(shared.uuid).await.unwrap().is_empty());
 }
 

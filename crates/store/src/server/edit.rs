@@ -7,7 +7,7 @@ use crate::record;
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError};
 use jiff::Timestamp;
-use model::compute::{ActionEvent, Server, ServerAction};
+use model::compute::{ActionEvent, PastServer, Server, ServerAction};
 use model::port::Port;
 use model::portgroup::Portgroup;
 use telemetry::request::{self, Origin};
@@ -125,17 +125,30 @@ impl Store {
         Ok((out, edit.server))
     }
 
-    /// Forgets a server with its actions and secrets, if `allow` agrees. One that is gone is no error.
+    /// Forgets a server with its actions and secrets, if `allow` agrees; of one that ran stays what it used. One that is gone is no error.
     pub async fn delete_server<E: From<StoreError>>(
         &self,
         server: Uuid,
+        now: Timestamp,
         allow: impl FnOnce(&Server) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut tx = self.write().await?;
-        match record::read::<Server>(&mut tx, server).await {
-            Ok(server) => allow(&server)?,
+        let last = match record::read::<Server>(&mut tx, server).await {
+            Ok(server) => server,
             Err(StoreError::NotFound { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
+        };
+        allow(&last)?;
+        if let Some(launched_at) = last.launched_at {
+            let past = PastServer {
+                uuid: last.uuid,
+                name: last.name,
+                project_id: last.project_id,
+                flavor: last.flavor,
+                launched_at,
+                ended_at: now,
+            };
+            record::insert(&mut tx, &past).await?;
         }
         sqlx::query("DELETE FROM servers WHERE uuid = $1")
             .bind(server.to_string())

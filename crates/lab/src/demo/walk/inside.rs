@@ -3,7 +3,6 @@
 use super::{CALL_LIMIT, Clients, SERVER, Walk, is};
 use crate::demo::{Limits, Login};
 use crate::error::{Error, Result};
-use crate::image::Kind;
 use crate::rack::Node;
 
 /// Where a machine asks what it is.
@@ -62,11 +61,18 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A root file system that was grown, swap that the kernel takes, and an ephemeral file system that can be mounted and written.
-    pub(super) async fn look_at_partitions(&mut self, login: &Login, kind: Kind) -> Result<()> {
+    /// A root file system that was grown, swap that the kernel takes, and an ephemeral file system that can be mounted and written: the
+    /// user data ([`look_by_user_data`]) has looked.
+    pub(super) async fn look_at_partitions(
+        &mut self,
+        node: &Node,
+        login: &Login,
+        limits: Limits,
+    ) -> Result<()> {
         let step =
             self.step("Its disk is the flavor's: the root file system grown, swap, an ephemeral file system");
-        let said = as_root(login, kind).run(&in_root_shell(PARTITIONS, kind)).await?;
+        let read = format!("cat {SEEN} 2> /dev/null || true");
+        let said = login.until(&node.machine, &step.0, limits.boot, &read, |said| !said.is_empty()).await?;
         step.0.shows("", &said);
         let lines: Vec<&str> = said.lines().collect();
         let [command_line, root, swap, ephemeral] = lines[..] else {
@@ -107,11 +113,17 @@ pub(super) const SWAP_MIB: u64 = 128;
 /// The ephemeral file system's partition there.
 pub(super) const EPHEMERAL_GIB: u64 = 1;
 
-/// Finds the swap by its signature, since Debian's busybox has no `blkid`, and switches it on unless the system has done so; mounts the
-/// ephemeral file system, writes to it and reads that back. Prints the kernel's command line, a line of `df` for the root file system, one
-/// of `/proc/swaps`, one of `df` for the ephemeral file system.
-const PARTITIONS: &str = r#"set -e
-cat /proc/cmdline
+/// Where what was seen of the partitions is written, at once.
+const SEEN: &str = "/run/walk-partitions";
+
+/// Lines for user data, which runs as root: finds the swap by its signature, since Debian's busybox has no `blkid`, and switches it on unless
+/// the system has done so; mounts the ephemeral file system, writes to it and reads that back. Left are the kernel's command line, a line
+/// of `df` for the root file system, one of `/proc/swaps`, one of `df` for the ephemeral file system; and whatever complained.
+pub(super) fn look_by_user_data() -> String {
+    format!("look() {{\n{LOOK}\n}}\nlook > {SEEN}.new 2>&1\nmv {SEEN}.new {SEEN}\n")
+}
+
+const LOOK: &str = r#"cat /proc/cmdline
 df -P -m / | tail -n 1
 for partition in /dev/vda?; do
     [ "$(dd if=$partition bs=1 skip=4086 count=10 2> /dev/null)" = SWAPSPACE2 ] && swap=$partition
@@ -122,22 +134,5 @@ mkdir -p /run/ephemeral
 mount -t ext4 "$(findfs LABEL=ephemeral0)" /run/ephemeral
 echo lodged > /run/ephemeral/word
 sync
-grep -q lodged /run/ephemeral/word
-df -P -m /run/ephemeral | tail -n 1
+grep -q lodged /run/ephemeral/word && df -P -m /run/ephemeral | tail -n 1
 umount /run/ephemeral"#;
-
-/// The tiny system gives root the key too and has no sudo; Debian has it and keeps root out.
-fn as_root(login: &Login, kind: Kind) -> Login {
-    match kind.is_debian() {
-        true => login.clone(),
-        false => Login { user: "root".into(), ..login.clone() },
-    }
-}
-
-/// `script` has no single quote outside of what a shell's own quoting bears.
-fn in_root_shell(script: &str, kind: Kind) -> String {
-    match kind.is_debian() {
-        true => format!("sudo -n sh -c '{}'", script.replace('\'', r"'\''")),
-        false => script.to_owned(),
-    }
-}

@@ -1,7 +1,7 @@
 //! The same walk with today's commands: an operator enrols a machine that boots by UEFI and offers it as a flavor; a tenant, who never
 //! hears of it, asks for a server with the image of a whole disk, a key and user data.
 
-use super::inside::{EPHEMERAL_GIB, ROOT_GIB, SWAP_MIB};
+use super::inside::{EPHEMERAL_GIB, ROOT_GIB, SWAP_MIB, look_by_user_data};
 use super::{
     CALL_LIMIT, Clients, KERNEL_PARAMETERS, Login, NETWORK, PHYSICAL_NETWORK, POOL, SERVER, UserImage, Walk,
     address, field, is, lists,
@@ -40,7 +40,7 @@ impl Walk<'_> {
         self.read_user_data(node, &login, limits).await?;
         self.ask_metadata(&login).await?;
         if image.kind.is_partition() {
-            self.look_at_partitions(&login, image.kind).await?;
+            self.look_at_partitions(node, &login, limits).await?;
         }
         self.look_as_tenant().await?;
         if keep {
@@ -202,9 +202,12 @@ impl Walk<'_> {
     }
 
     async fn order(&mut self, image: &UserImage, limits: Limits) -> Result<Login> {
-        let marker = format!("#!/bin/sh\necho \"user data ran on $(hostname)\" > {MARKER_FILE}\n");
+        let mut script = format!("#!/bin/sh\necho \"user data ran on $(hostname)\" > {MARKER_FILE}\n");
+        if image.kind.is_partition() {
+            script += &look_by_user_data();
+        }
         let file = self.terminal.directory().join("user-data.sh");
-        std::fs::write(&file, marker).map_err(Error::io("writing", &file))?;
+        std::fs::write(&file, script).map_err(Error::io("writing", &file))?;
         let step = self.step("Ask for a server, with a config drive and user data");
         let line = format!(
             "openstack server create --flavor bm.small --image {} --network {NETWORK} --key-name tenant \
