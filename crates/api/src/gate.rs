@@ -9,6 +9,7 @@
 
 use crate::error::ApiError;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use http_body_util::BodyExt;
 use std::num::NonZero;
@@ -179,9 +180,14 @@ impl Gates {
     }
 
     /// An answer whose body counts until the client has taken it.
-    pub fn counted(&self, response: Response) -> Response {
-        if response.body().size_hint().upper().is_some_and(|size| size <= SMALL) {
+    pub fn counted(&self, mut response: Response) -> Response {
+        let size = response.body().size_hint();
+        if size.upper().is_some_and(|size| size <= SMALL) {
             return response;
+        }
+        // The wrapping hides the size, and the answer would go out in chunks, which Ironic's never does.
+        if let Some(size) = size.exact() {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(size.into());
         }
         let budget = Arc::clone(&self.answers);
         response.map(|body| {

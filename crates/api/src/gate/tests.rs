@@ -51,6 +51,7 @@ async fn who_gives_up_leaves_the_queue() {
 async fn answers_count_until_their_last_byte_is_taken() {
     let gates = gates(Room { at_once: 1, waiting: 1, patience: LONG });
     let mut response = gates.counted(Response::new(Body::from(vec![b'x'; 100_000])));
+    assert_eq!(response.headers()["content-length"], "100000", "clients want it, as Ironic sends it");
     assert_eq!(gates.answers.used(), 0);
     let data = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(data.len(), 100_000);

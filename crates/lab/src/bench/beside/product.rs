@@ -120,7 +120,7 @@ impl Product {
                 billet.arg("--state-dir").arg(self.dir.join("state"));
                 billet.args(["--listen", &address.to_string()]);
                 if let Some(url) = &self.database {
-                    billet.env("BILLET_DATABASE", url);
+                    billet.args(["--database", url]);
                 }
                 (billet, address)
             }
