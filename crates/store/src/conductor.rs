@@ -117,24 +117,32 @@ impl Store {
         Ok(Joined::Yes)
     }
 
-    /// Prolongs a session, and ends those that have run out. `false`: this one has ended, and with it every claim that hung on it.
+    /// Prolongs a session. `false`: it has ended, and with it every claim that hung on it.
     pub async fn prolong(&self, session: Uuid, ttl: Duration) -> Result<bool> {
+        let mut tx = self.write_life().await?;
+        let now = self.clock(&mut tx).await?;
+        let sql = "UPDATE conductors SET seen_us = $1, until_us = $2 WHERE session = $3 AND ended = 0";
+        let done = sqlx::query(sql)
+            .bind(now)
+            .bind(now.saturating_add(length(ttl)))
+            .bind(session.to_string())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Ends the sessions that have run out, and frees what was held by those that have ended.
+    pub async fn bury_dead(&self) -> Result<()> {
         let mut tx = self.write_rows().await?;
         let now = self.clock(&mut tx).await?;
-        let done =
-            sqlx::query("UPDATE conductors SET seen_us = $1, until_us = $2 WHERE session = $3 AND ended = 0")
-                .bind(now)
-                .bind(now.saturating_add(length(ttl)))
-                .bind(session.to_string())
-                .execute(&mut *tx)
-                .await?;
         let freed = bury(&mut tx, now).await?;
         tx.commit().await?;
         if freed {
             self.nudge();
             self.nudge_servers();
         }
-        Ok(done.rows_affected() > 0)
+        Ok(())
     }
 
     /// Ends a session: its process says goodbye, or is known to be dead. What it held is free.

@@ -219,6 +219,11 @@ impl Store {
         self.begin(Reach::Rows).await
     }
 
+    /// Begins the change by which a process says that it lives.
+    pub(crate) async fn write_life(&self) -> Result<Write> {
+        self.begin(Reach::Life).await
+    }
+
     async fn begin(&self, reach: Reach) -> Result<Write> {
         match &self.inner.writers {
             // Writers queue up, and those that do share a transaction.

@@ -16,6 +16,8 @@ pub(crate) enum Reach {
     /// The rows that it reads with [`Write::row_lock`], and those that it writes. Changes of other rows run meanwhile; none of
     /// [`Reach::All`] does.
     Rows,
+    /// Nothing but the row that it writes, on a connection of its own: a sign of life waits for nobody.
+    Life,
 }
 
 /// A connection within a transaction. What is not committed by [`Write::commit`] is taken back.

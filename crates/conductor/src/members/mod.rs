@@ -208,9 +208,14 @@ impl Conductor {
                 unknown.clear();
                 continue;
             }
-            let looked = self.tidy(&session, round.is_multiple_of(LOOK_EVERY), &mut unknown).await;
-            if let Err(error) = looked {
-                tracing::error!(%error, "the list of conductors can't be brought up to date");
+            let looked = self.tidy(&session, round.is_multiple_of(LOOK_EVERY), &mut unknown);
+            // What hangs here must not keep the next sign of life from being sent.
+            match tokio::time::timeout(self.settings().lease / 5, looked).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the list of conductors can't be brought up to date")
+                }
+                Err(_) => tracing::warn!("the list of conductors can't be brought up to date yet"),
             }
         }
         Ok(())
@@ -294,12 +299,11 @@ impl Conductor {
         thoroughly: bool,
         unknown: &mut HashSet<(Uuid, i64)>,
     ) -> Result<(), StoreError> {
-        let dropped = std::mem::take(&mut *locked(&self.members().dropped));
-        for (at, claim) in dropped.iter().enumerate() {
-            if let Err(error) = self.store().release(claim).await {
-                locked(&self.members().dropped).extend_from_slice(&dropped[at..]);
-                return Err(error);
-            }
+        self.store().bury_dead().await?;
+        let dropped = locked(&self.members().dropped).clone();
+        for claim in &dropped {
+            self.store().release(claim).await?;
+            locked(&self.members().dropped).retain(|left| left != claim);
         }
         if thoroughly {
             let holder = Holder::new(self.hostname(), session.id());

@@ -19,7 +19,7 @@ const LONGEST_ABSENCE_MS: u64 = 3000;
 /// The database is killed after so many acts.
 const DATABASE_AFTER: u32 = 6;
 const TICK: Duration = Duration::from_millis(100);
-/// A process that starts while the database is away ends, and is started again; else it must not end by itself.
+/// A process that starts while the database is away ends, and is started again; one that is ready must not end by itself.
 const EXCUSED: Duration = Duration::from_secs(15);
 
 /// Numbers that follow from a seed.
@@ -96,7 +96,7 @@ fn look_after(site: &mut Site, excused_until: Instant) -> Result<()> {
             continue;
         }
         if site.processes[index].starts_at.is_none() && site.processes[index].has_ended() {
-            if now > excused_until {
+            if now > excused_until && site.was_ready(index) {
                 let name = site.processes[index].name.clone();
                 return Err(Error::Invalid(format!(
                     "{name} ended by itself; its log ends: {}",

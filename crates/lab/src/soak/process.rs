@@ -33,6 +33,8 @@ pub(super) struct Process {
     child: Option<Child>,
     pub paused_until: Option<Instant>,
     pub starts_at: Option<Instant>,
+    /// Length of its log when it was last started.
+    log_length: u64,
 }
 
 impl Site {
@@ -63,6 +65,7 @@ impl Site {
                 child: None,
                 paused_until: None,
                 starts_at: None,
+                log_length: 0,
             });
         }
         Ok(Self { billet: billet.to_owned(), dir: dir.to_owned(), database, processes: made })
@@ -106,6 +109,7 @@ impl Site {
             .append(true)
             .open(&path)
             .map_err(Error::io("creating", &path))?;
+        let length = log.metadata().map_or(0, |about| about.len());
         let mut command = self.command();
         let process = &mut self.processes[index];
         command
@@ -121,6 +125,7 @@ impl Site {
         process.child =
             Some(command.spawn().map_err(|source| crate::process::spawn_error(&command, source))?);
         process.starts_at = None;
+        process.log_length = length;
         Ok(())
     }
 
@@ -150,6 +155,15 @@ impl Site {
         if self.processes[index].paused_until.take().is_some() {
             self.processes[index].signal(Signal::SIGCONT);
         }
+    }
+
+    /// Has a process said that it is ready since it was last started? One that was stopped in the middle of that may find its database
+    /// gone, and end.
+    pub fn was_ready(&self, index: usize) -> bool {
+        let process = &self.processes[index];
+        let log = std::fs::read(self.log(&process.name)).unwrap_or_default();
+        let since = log.get(usize::try_from(process.log_length).unwrap_or_default()..).unwrap_or_default();
+        String::from_utf8_lossy(since).contains("\"message\":\"ready\"")
     }
 
     /// The end of a process's log.

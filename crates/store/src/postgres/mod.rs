@@ -45,6 +45,8 @@ const LOCK: i64 = 0x0062_696c_6c65_7400;
 pub(crate) struct Postgres {
     writers: AnyPool,
     readers: AnyPool,
+    /// The one for signs of life, however many wait for the others.
+    life: AnyPool,
     /// Those for notices, which sqlx has for PostgreSQL alone.
     own: PgPool,
     waiting: Arc<AtomicUsize>,
@@ -73,6 +75,7 @@ impl Postgres {
         Ok(Self {
             writers: pool().connect_lazy(url)?,
             readers: pool().connect_lazy(url)?,
+            life: pool().max_connections(1).connect_lazy(url)?,
             waiting: Arc::default(),
             own: PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect_lazy(url)?,
         })
@@ -98,12 +101,14 @@ impl Postgres {
         let begin = match reach {
             Reach::All => format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
             Reach::Rows => format!("BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK})"),
+            Reach::Life => "BEGIN".to_owned(),
         };
+        let pool = if reach == Reach::Life { &self.life } else { &self.writers };
         let waited = Timer::start();
         let _waiting = Waiting::new(&self.waiting);
         let mut begins = 1;
         loop {
-            match self.writers.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
+            match pool.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
                 Ok(transaction) => {
                     table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
                     return Ok(Write { transaction });
@@ -118,6 +123,7 @@ impl Postgres {
     pub async fn close(&self) {
         self.writers.close().await;
         self.readers.close().await;
+        self.life.close().await;
         self.own.close().await;
     }
 }

@@ -30,6 +30,7 @@ async fn run_out(store: &Store, other: Uuid) {
     let ended = async {
         loop {
             assert!(store.prolong(other, LONG).await.unwrap());
+            store.bury_dead().await.unwrap();
             let now = store.members().await.unwrap();
             if now.iter().filter(|member| member.is_alive).count()
                 < before.iter().filter(|member| member.is_alive).count()
@@ -87,7 +88,7 @@ async fn what_a_session_held_is_free_when_it_ends_and_not_before() {
     // A claim of the dead one that was on its way when it ended goes the same way.
     store.release(&second).await.unwrap();
     store.claim(machine.uuid, &Holder::new("dead", dead)).await.unwrap();
-    assert!(store.prolong(living, LONG).await.unwrap());
+    store.bury_dead().await.unwrap();
     assert_eq!(store.node("m1").await.unwrap().reservation, None);
 }
 
