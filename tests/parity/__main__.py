@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from ..support.ironic import install
 from . import servers
 from .client import Client
 from .differences import read_rows
@@ -36,7 +37,7 @@ def main() -> int:
     report = Report(arguments.verbose)
     with _directory(arguments.keep) as directory, contextlib.ExitStack() as stack:
         binaries = arguments.oracle_venv / "bin" if arguments.oracle_venv else None
-        binaries = binaries or servers.install_ironic()
+        binaries = binaries or install()
         clients = {"ironic": stack.enter_context(servers.ironic(binaries, directory / "ironic"))}
         if not arguments.oracle_only:
             clients["billet"] = stack.enter_context(servers.billet(arguments.billet, directory / "billet"))

@@ -14,55 +14,27 @@ import time
 from pathlib import Path
 from typing import Iterator
 
+from ..support import ironic as real
+from ..support.ironic import HARDWARE_TYPES, HOST, INTERFACES
 from ..support.site import free_port
-from ..support.venv import ensure
 from .client import Client
 
-HOST = "127.0.0.1"
 #: How long a server may take to answer its first request, and to end; seconds.
 START_PATIENCE = 120.0
 STOP_PATIENCE = 10.0
 PAUSE = 0.05
 
-#: What both enable. The first of a list has no meaning: hardware types have an order of their own.
-HARDWARE_TYPES = ("fake-hardware", "ipmi")
-INTERFACES = {
-    "bios": ("fake", "no-bios"),
-    "boot": ("fake", "ipxe", "pxe"),
-    "console": ("fake", "no-console"),
-    "deploy": ("fake", "direct", "ramdisk"),
-    "firmware": ("fake", "no-firmware"),
-    "inspect": ("fake", "agent", "no-inspect"),
-    "management": ("fake", "ipmitool"),
-    "network": ("noop",),
-    "power": ("fake", "ipmitool"),
-    "raid": ("fake", "agent", "no-raid"),
-    "rescue": ("fake", "no-rescue"),
-    "storage": ("fake", "noop"),
-    "vendor": ("fake", "ipmitool", "no-vendor"),
-}
 #: The conductor's name at both: it stands in links, texts and history.
 CONDUCTOR = "conductor-1"
-
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-
-
-def install_ironic() -> Path:
-    """Makes a virtual environment with the pinned Ironic, unless it is there; its `bin` directory."""
-    return ensure("ironic", REQUIREMENTS.read_text().splitlines()) / "bin"
 
 
 @contextlib.contextmanager
 def ironic(binaries: Path, directory: Path) -> Iterator[Client]:
     """A running Ironic."""
     port = free_port()
-    config = directory / "ironic.conf"
-    for name in ("httpboot", "tftpboot", "images"):
-        (directory / name).mkdir(parents=True)
-    config.write_text(_ironic_config(directory, port))
-    create = [str(binaries / "ironic-dbsync"), "--config-file", str(config), "create_schema"]
-    subprocess.run(create, check=True, capture_output=True)
-    serve = [str(binaries / "ironic"), "--config-file", str(config)]
+    # The conductor takes up changes of its own registration at once.
+    conductor = ["sync_power_state_interval = 0", "heartbeat_interval = 1"]
+    serve = real.prepare(binaries, directory, port, None, conductor)
     with _running("ironic", serve, directory, port, ready="/v1/drivers/fake-hardware") as client:
         yield client
 
@@ -77,41 +49,6 @@ def billet(binary: Path, directory: Path) -> Iterator[Client]:
     serve = [str(binary), "serve", "--auth", "none", "--config", str(config)]
     with _running("billet", serve, directory, port, ready="/v1/drivers/fake-hardware") as client:
         yield client
-
-
-def _ironic_config(directory: Path, port: int) -> str:
-    lines = [
-        "[DEFAULT]",
-        "auth_strategy = noauth",
-        "rpc_transport = none",
-        "transport_url = fake://",
-        f"host = {CONDUCTOR}",
-        f"state_path = {directory}",
-        f"enabled_hardware_types = {','.join(HARDWARE_TYPES)}",
-        *(f"enabled_{kind}_interfaces = {','.join(names)}" for kind, names in INTERFACES.items()),
-        "[api]",
-        f"host_ip = {HOST}",
-        f"port = {port}",
-        "[conductor]",
-        "sync_power_state_interval = 0",
-        "heartbeat_interval = 1",
-        # A busy host must not make the conductor look dead.
-        "heartbeat_timeout = 3600",
-        "[inspector]",
-        # Machines of `fake-hardware` are booted by nobody.
-        "require_managed_boot = False",
-        "[database]",
-        f"connection = sqlite:///{directory}/ironic.db",
-        "[deploy]",
-        f"http_root = {directory}/httpboot",
-        f"http_url = http://{HOST}:1",
-        "[pxe]",
-        f"tftp_root = {directory}/tftpboot",
-        f"tftp_master_path = {directory}/tftpboot/master_images",
-        f"images_path = {directory}/images",
-        f"instance_master_path = {directory}/images/master",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _billet_config(directory: Path, port: int) -> str:

@@ -60,12 +60,12 @@ impl Measured {
     pub(crate) fn to(&mut self, route: &'static str) {
         self.route = route;
         if !self.span.is_disabled() {
-            self.span.record("otel.name", format!("{} {route}", self.method));
+            span::rename(&self.span, format!("{} {route}", self.method));
             self.span.record("http.route", route);
         }
     }
 
-    /// What is done on its behalf names it so. Ask once it is known where it goes: a span that was named to others keeps its name.
+    /// What is done on its behalf names it so.
     pub(crate) fn origin(&self) -> Origin {
         Origin { id: Arc::clone(&self.id), traceparent: span::traceparent(&self.span).map(Into::into) }
     }

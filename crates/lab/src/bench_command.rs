@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lab::bench::{self, Phases, PowerOptions, RehearsalOptions, Table};
+use lab::bench::{self, BesideOptions, Databases, Phases, PowerOptions, RehearsalOptions, Scenario, Table};
 use lab::fleet::{MAX_NODES, Rates, Times};
 
 use crate::{raise_file_limit, report, server_binary};
@@ -22,6 +22,9 @@ pub struct PowerArguments {
     /// Simulated BMCs; each is an open file of this program and one of the server.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
     nodes: u32,
+    /// Number of the first machine, where several fleets share a host.
+    #[arg(long, default_value_t = 0)]
+    first: u32,
     /// How many of them are dead in the last part.
     #[arg(long, default_value_t = 500)]
     dead: u32,
@@ -37,6 +40,7 @@ pub fn power(arguments: PowerArguments) -> anyhow::Result<ExitCode> {
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: arguments.nodes,
+        first: arguments.first,
         dead: arguments.dead,
         idle: arguments.idle,
     };
@@ -57,6 +61,9 @@ pub struct FleetArguments {
     /// Simulated machines.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODES)))]
     nodes: u32,
+    /// Number of the first machine, where several fleets share a host.
+    #[arg(long, default_value_t = 0)]
+    first: u32,
     /// Machines under way at one time.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     at_once: u16,
@@ -88,6 +95,7 @@ pub fn fleet(arguments: FleetArguments) -> anyhow::Result<ExitCode> {
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: arguments.nodes,
+        first: arguments.first,
         at_once: arguments.at_once.into(),
         times: Times {
             boot: milliseconds(arguments.boot_time),
@@ -106,5 +114,52 @@ pub fn fleet(arguments: FleetArguments) -> anyhow::Result<ExitCode> {
     let outcome = bench::rehearsal(&options, &mut phases, &mut |step| eprintln!("{step} …"));
     say!("{phases}");
     outcome?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Arguments of `billet-lab bench beside`.
+#[derive(clap::Args)]
+pub struct BesideArguments {
+    /// The server's binary; by default `billet` beside this one.
+    #[arg(long, value_name = "FILE")]
+    billet: Option<PathBuf>,
+    /// Where both keep their state meanwhile: the disk to measure [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Nodes on either side, each with a simulated BMC. Registering one takes Ironic about 60 ms.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    nodes: u32,
+    /// Nodes of the page walk; those beyond --nodes are put into Ironic's database as copies, to save a quarter of an hour.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    walk: u32,
+    /// Rounds of which the median is taken.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=99))]
+    rounds: u8,
+    /// Measure only this; may be repeated or separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
+    only: Vec<Scenario>,
+    /// On which databases; by default on one after the other. `network` needs MariaDB and PostgreSQL.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Databases::Sqlite, Databases::Network])]
+    database: Vec<Databases>,
+}
+
+/// Measures beside the real Ironic.
+pub fn beside(arguments: BesideArguments) -> anyhow::Result<ExitCode> {
+    raise_file_limit();
+    let options = BesideOptions {
+        billet: server_binary(arguments.billet)?,
+        directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
+        nodes: arguments.nodes,
+        walk: arguments.walk,
+        rounds: arguments.rounds.into(),
+        only: arguments.only,
+    };
+    for databases in arguments.database {
+        let (table, outcome) = bench::beside(&options, databases, &mut |step| eprintln!("{step} …"));
+        if let Some(table) = table {
+            say!("{table}");
+        }
+        outcome?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -76,6 +76,8 @@ enum BenchVerb {
     Overload(BenchArguments),
     /// The synchronisation of power over a fleet of simulated BMCs.
     Power(bench_command::PowerArguments),
+    /// Beside the real Ironic: the same requests, cycles and power sweeps with both, in one table.
+    Beside(bench_command::BesideArguments),
     /// A fleet's whole life: enrolled, cleaned, deployed, taken back.
     Fleet(bench_command::FleetArguments),
 }
@@ -237,6 +239,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Bench(BenchVerb::Cloud(arguments)) => measure(arguments, bench::cloud),
         Verb::Bench(BenchVerb::Overload(arguments)) => measure(arguments, bench::overload),
         Verb::Bench(BenchVerb::Power(arguments)) => bench_command::power(arguments),
+        Verb::Bench(BenchVerb::Beside(arguments)) => bench_command::beside(arguments),
         Verb::Bench(BenchVerb::Fleet(arguments)) => bench_command::fleet(arguments),
     }
 }

@@ -48,7 +48,7 @@ impl Cluster {
     /// [`Error::Missing`] without PostgreSQL; else what its programs said.
     pub async fn start(durability: Durability) -> Result<Self> {
         let programs = programs()?;
-        let user = unprivileged()?;
+        let user = unprivileged(SUPERUSER, "postgresql")?;
         let dir = tempfile::tempdir().map_err(Error::io("making", "a temporary directory"))?;
         // Nobody but its user gets to the socket, which lets in whoever comes.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
@@ -77,6 +77,12 @@ impl Cluster {
     pub fn url(&self) -> String {
         let socket = self.dir.path().to_string_lossy().replace('%', "%25").replace('/', "%2F");
         format!("postgres://{SUPERUSER}@{socket}")
+    }
+
+    /// The server's first process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
     }
 
     /// Makes a database.
@@ -183,15 +189,12 @@ fn programs() -> Result<PathBuf> {
     })
 }
 
-/// Whom to run it as: this user, unless that is root.
-fn unprivileged() -> Result<Option<User>> {
+/// Whom to run a database server as: this user, unless that is root; then the package's own one, or nobody.
+pub(crate) fn unprivileged(name: &str, package: &str) -> Result<Option<User>> {
     if !geteuid().is_root() {
         return Ok(None);
     }
-    for name in [SUPERUSER, "nobody"] {
-        if let Ok(Some(user)) = User::from_name(name) {
-            return Ok(Some(user));
-        }
-    }
-    Err(Error::Missing { what: "a user for PostgreSQL".to_owned(), package: "postgresql".to_owned() })
+    let found = [name, "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
+    let missing = || Error::Missing { what: format!("a user for {package}"), package: package.to_owned() };
+    found.map(Some).ok_or_else(missing)
 }

@@ -1,6 +1,7 @@
 //! Running the host's programs: no shell, output kept for the error, missing ones named with their package.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
@@ -31,7 +32,24 @@ const PACKAGES: &[(&str, &str)] = &[
     ("genisoimage", "genisoimage"),
     ("zstd", "zstd"),
     ("python3", "python3 python3-venv"),
+    ("ipmitool", "ipmitool"),
+    ("mariadbd", "mariadb-server"),
+    ("mariadb-install-db", "mariadb-server"),
+    ("mariadb", "mariadb-client"),
 ];
+
+/// Where a program is: on the path, or among those for administrators, which not every user has on it.
+///
+/// # Errors
+/// [`Error::Missing`] with its package.
+pub fn find(program: &str) -> Result<PathBuf> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&on_path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let mut files = places.map(|place| place.join(program));
+    files.find(|file| file.is_file()).ok_or_else(|| {
+        spawn_error(&Command::new(program), std::io::Error::from(std::io::ErrorKind::NotFound))
+    })
+}
 
 /// Runs `command` to its end and returns what it printed on standard output.
 ///
@@ -108,6 +126,13 @@ mod tests {
         let command = Command::new("debootstrap");
         let error = spawn_error(&command, std::io::Error::from(std::io::ErrorKind::NotFound));
         assert!(error.to_string().contains("apt-get install debootstrap"), "{error}");
+    }
+
+    #[test]
+    fn a_program_is_found_or_its_package_named() {
+        assert!(find("cat").unwrap().ends_with("cat"));
+        let error = find("no-such-program").unwrap_err();
+        assert!(matches!(error, Error::Missing { .. }), "{error}");
     }
 
     #[test]

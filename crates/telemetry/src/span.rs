@@ -28,6 +28,13 @@ pub fn traceparent(span: &Span) -> Option<String> {
         .then(|| format!("00-{}-{}-{:02x}", own.trace_id(), own.span_id(), own.trace_flags().to_u8()))
 }
 
+/// Gives a span another name, though it has begun.
+pub fn rename(span: &Span, name: String) {
+    if !span.is_disabled() {
+        span.context().span().update_name(name);
+    }
+}
+
 /// Reads `version-trace-span-flags`; later versions may have more behind it.
 fn parse(header: &str) -> Option<SpanContext> {
     let mut parts = header.trim().split('-');

@@ -4,6 +4,7 @@
 //! medians of several rounds. What counts against a bar is processor time for single requests (the kernel's count of the server's
 //! process, the only number that other work on the machine does not change much) and the clock for rates and waits.
 
+mod beside;
 mod cloud;
 mod connection;
 mod crowd;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+pub use beside::{BesideOptions, Comparison, Databases, Scenario, beside};
 pub use cloud::cloud;
 use connection::Connection;
 pub use overload::overload;

@@ -34,6 +34,8 @@ pub struct PowerOptions {
     pub directory: PathBuf,
     /// Simulated BMCs.
     pub nodes: u32,
+    /// Number of the first of them.
+    pub first: u32,
     /// How many of them are dead in the last part.
     pub dead: u32,
     /// How long the server is watched at the default interval, seconds.
@@ -52,7 +54,7 @@ pub fn power(options: &PowerOptions, table: &mut Table, progress: &mut dyn FnMut
         .build()
         .map_err(Error::io("starting", "the runtime"))?;
     progress("switching the machines on");
-    let fleet = runtime.block_on(Fleet::start(config(options.nodes)))?;
+    let fleet = runtime.block_on(Fleet::start(config(options)))?;
     let site = Site { options, dir: dir.path().to_owned(), fleet };
     let everyone: Vec<usize> = (0..options.nodes as usize).collect();
     let count = everyone.len() as f64;
@@ -134,11 +136,11 @@ pub fn power(options: &PowerOptions, table: &mut Table, progress: &mut dyn FnMut
 }
 
 /// A fleet whose machines have no server to call: none of them boots a ramdisk.
-fn config(nodes: u32) -> fleet::Config {
+fn config(options: &PowerOptions) -> fleet::Config {
     let api = SocketAddr::from(([127, 0, 0, 1], 9));
     fleet::Config {
-        nodes,
-        first: 0,
+        nodes: options.nodes,
+        first: options.first,
         api: vec![api],
         times: Times::default(),
         rates: Rates::default(),

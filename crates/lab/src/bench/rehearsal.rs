@@ -34,6 +34,8 @@ pub struct RehearsalOptions {
     pub directory: PathBuf,
     /// Simulated machines.
     pub nodes: u32,
+    /// Number of the first of them.
+    pub first: u32,
     /// Machines under way at one time.
     pub at_once: usize,
     /// How long a machine takes for what it does.
@@ -84,7 +86,7 @@ pub fn rehearsal(
         .map_err(Error::io("starting", "the runtime"))?;
     let config = fleet::Config {
         nodes: options.nodes,
-        first: 0,
+        first: options.first,
         api: vec![server.address],
         times: options.times,
         rates: options.rates,

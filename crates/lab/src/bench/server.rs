@@ -64,45 +64,55 @@ impl Server {
              [conductor]\n{conductor}"
         );
         std::fs::write(&config, settings).map_err(Error::io("writing", &config))?;
-        let log_path = dir.join("log");
-        let log = std::fs::File::create(&log_path).map_err(Error::io("creating", &log_path))?;
         let address = free_port()?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
-        command
-            .args(["--listen", &address.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        command.args(["--listen", &address.to_string()]);
+        Self::spawn(command, address, ("/healthcheck", READY_LIMIT), &dir.join("log"))
+    }
+
+    /// Starts any server, and waits until `path` is answered with 200, so long at most.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn spawn(
+        mut command: Command,
+        address: SocketAddr,
+        (path, limit): (&str, Duration),
+        log_path: &Path,
+    ) -> Result<Self> {
+        let log = std::fs::File::create(log_path).map_err(Error::io("creating", log_path))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let began = Instant::now();
         let process = command.spawn().map_err(|source| process::spawn_error(&command, source))?;
         let mut server = Self { process, address, started_in: Duration::ZERO };
-        server.wait_until_ready(program, began, &log_path)?;
-        Ok(server)
-    }
-
-    fn wait_until_ready(&mut self, program: &Path, began: Instant, log: &Path) -> Result<()> {
-        let last_words = || process::tail(&String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()));
+        let last_words =
+            || process::tail(&String::from_utf8_lossy(&std::fs::read(log_path).unwrap_or_default()));
         loop {
-            let answers = Connection::open(self.address)
-                .and_then(|mut connection| Ok(connection.ask("GET", "/healthcheck", b"")?.status == 200));
+            let answers = Connection::open(address)
+                .and_then(|mut connection| Ok(connection.ask("GET", path, b"")?.status == 200));
             if answers.unwrap_or(false) {
-                self.started_in = began.elapsed();
-                return Ok(());
+                server.started_in = began.elapsed();
+                return Ok(server);
             }
-            if let Ok(Some(status)) = self.process.try_wait() {
-                let command = format!("{} serve", program.display());
+            if let Ok(Some(status)) = server.process.try_wait() {
+                let command = process::display(&command);
                 return Err(Error::Command { command, status: status.to_string(), output: last_words() });
             }
-            if began.elapsed() > READY_LIMIT {
+            if began.elapsed() > limit {
                 return Err(Error::Timeout {
-                    what: format!("GET http://{}/healthcheck", self.address),
-                    seconds: READY_LIMIT.as_secs(),
+                    what: format!("GET http://{address}{path}"),
+                    seconds: limit.as_secs(),
                     hint: format!("its log:\n{}", last_words()),
                 });
             }
             pause(LOOK_AGAIN);
         }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A connection to it.
@@ -158,13 +168,13 @@ fn cpu(path: &Path) -> Result<Duration> {
 }
 
 /// The kernel's clock ticks, in which `/proc/PID/stat` counts.
-fn ticks_per_second() -> u64 {
+pub(super) fn ticks_per_second() -> u64 {
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
     ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<SocketAddr> {
+pub(super) fn free_port() -> Result<SocketAddr> {
     let failed = || Error::io("looking for a free port on", "127.0.0.1");
     TcpListener::bind("127.0.0.1:0").map_err(failed())?.local_addr().map_err(failed())
 }

@@ -21,6 +21,8 @@ use crate::postgres::{Cluster, Durability};
 use client::Order;
 use process::Site;
 
+/// The number of the first machine: other fleets on this host begin at 0.
+const FIRST: u32 = 500_000;
 /// The database's name.
 const DATABASE: &str = "site";
 
@@ -94,7 +96,7 @@ async fn run(
     let addresses = site.addresses();
     let fleet = Fleet::start(fleet::Config {
         nodes: options.machines,
-        first: 0,
+        first: FIRST,
         api: addresses.clone(),
         times: options.times,
         rates: Rates::default(),
