@@ -57,3 +57,58 @@ fn what_the_first_start_writes_opens_the_api_and_stays() {
     assert!(with_token(&server).contains("\"nodes\":[]"));
     assert!(log_in(&server, &password).starts_with("HTTP/1.1 201"));
 }
+
+/// `billet password USER` with a line on its standard input; what it said.
+fn set_password(config: &std::path::Path, state: &std::path::Path, user: &str, line: &str) -> (bool, String) {
+    use std::io::Write;
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_billet"))
+        .args(["password", "--config"])
+        .arg(config)
+        .arg("--state-dir")
+        .arg(state)
+        .arg(user)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses before it reads closes the pipe.
+    let _ = child.stdin.take().unwrap().write_all(line.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_lost_password_is_set_anew_while_the_server_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), "");
+    let state = dir.path().join("state");
+    let mut server = Server::start_with("own", &config, &state);
+    let clouds = std::fs::read_to_string(state.join("clouds.yaml")).unwrap();
+    let lost = value(&clouds, "billet", "password");
+    let status = |server: &Server, password: &str| {
+        let answer = server.post(
+            "/identity/v3/auth/tokens",
+            &format!(
+                r#"{{"auth": {{"identity": {{"methods": ["password"], "password": {{"user": {{"name": "admin",
+                "domain": {{"id": "default"}}, "password": "{password}"}}}}}}}}}}"#
+            ),
+        );
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(status(&server, &lost), "201");
+    let (done, said) = set_password(&config, &state, "admin", "chosen\n");
+    assert!(!done, "the database is the server's: {said}");
+    server.signal("TERM");
+    server.wait();
+    let (done, said) = set_password(&config, &state, "nobody", "chosen\n");
+    assert!(!done && said.contains("there is no user nobody") && said.contains("admin"), "{said}");
+    let (done, said) = set_password(&config, &state, "admin", "\n");
+    assert!(!done && said.contains("1 to"), "{said}");
+    let (done, said) = set_password(&config, &state, "admin", "chosen\n");
+    assert!(done && !said.contains("chosen"), "{said}");
+    let server = Server::start_with("own", &config, &state);
+    assert_eq!(status(&server, "chosen"), "201");
+    assert_eq!(status(&server, &lost), "401");
+}
