@@ -28,7 +28,10 @@ fn names_are_unique_and_say_their_unit() {
 fn the_document_has_the_table_that_the_code_has() {
     let table = table::markdown();
     assert!(DOCUMENT.contains(&table), "docs/METRICS.md should have this:\n{table}");
-    let named = DOCUMENT.lines().filter(|line| line.starts_with("| `")).count();
+    let named = ["| `billet_", "| `process_"]
+        .map(|start| DOCUMENT.lines().filter(|line| line.starts_with(start)).count())
+        .iter()
+        .sum::<usize>();
     assert_eq!(named, TABLE.len(), "and no other rows");
 }
 

@@ -138,8 +138,14 @@ pub fn power(options: &PowerOptions, table: &mut Table, progress: &mut dyn FnMut
 /// A fleet whose machines have no server to call: none of them boots a ramdisk.
 fn config(options: &PowerOptions) -> fleet::Config {
     let api = SocketAddr::from(([127, 0, 0, 1], 9));
-    let (nodes, first, api) = (options.nodes, options.first, vec![api]);
-    fleet::Config { nodes, first, api, times: Times::default(), rates: Rates::default(), seed: 1 }
+    fleet::Config {
+        nodes: options.nodes,
+        first: options.first,
+        api: vec![api],
+        times: Times::default(),
+        rates: Rates::default(),
+        seed: 1,
+    }
 }
 
 struct Site<'a> {
