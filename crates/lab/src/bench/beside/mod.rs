@@ -168,8 +168,15 @@ fn products(
 
 /// A fleet whose machines have no server to call: none of them boots a ramdisk.
 fn config(nodes: u32) -> fleet::Config {
-    let api = vec![SocketAddr::from(([127, 0, 0, 1], 9))];
-    fleet::Config { nodes, first: 0, api, times: Times::default(), rates: Rates::default(), seed: 1 }
+    let api = SocketAddr::from(([127, 0, 0, 1], 9));
+    fleet::Config {
+        nodes,
+        first: 0,
+        api: vec![api],
+        times: Times::default(),
+        rates: Rates::default(),
+        seed: 1,
+    }
 }
 
 struct Site<'a> {
