@@ -98,6 +98,12 @@ pub async fn start_ramdisk(visit: &mut Visit<'_>) -> Result<(), Failure> {
         .await
 }
 
+/// Has the ramdisk of the boot under way called? One that called before that boot was recorded as begun may be the one before it: the
+/// conductor that was about to switch its machine off may have died when it had done so.
+pub fn has_called(node: &Node) -> bool {
+    node.agent.url.is_some() && node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_some())
+}
+
 /// When the boot under way is to be tried again, and why; none if it may not.
 fn retry_at(node: &Node, settings: &crate::Settings) -> Option<(Timestamp, &'static str)> {
     let boot = node.work.boot.as_ref()?;

@@ -60,7 +60,7 @@ async fn conclude(visit: &mut Visit<'_>) -> Result<(), Failure> {
 
 /// `inspect wait`: until the report comes.
 pub async fn wait(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
-    if visit.node.agent.url.is_none() {
+    if !boot::has_called(&visit.node) {
         return boot::await_call(visit, |_| TIMEOUT.to_owned()).await;
     }
     // The agent is there, but the report is what is awaited.

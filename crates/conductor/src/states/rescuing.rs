@@ -20,7 +20,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
         fake::pause(visit, InterfaceKind::Rescue, "rescue").await?;
         return Ok(end(Event::Done));
     }
-    if visit.node.agent.url.is_some() {
+    if boot::has_called(&visit.node) {
         finalize(visit).await?;
         return Ok(end(Event::Done));
     }
@@ -32,7 +32,7 @@ pub async fn run(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
 
 /// `rescue wait`: the ramdisk boots.
 pub async fn wait(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
-    if visit.node.agent.url.is_some() {
+    if boot::has_called(&visit.node) {
         return Ok(Outcome::next(Event::Resume));
     }
     boot::await_call(visit, |_| {

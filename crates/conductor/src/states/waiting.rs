@@ -13,7 +13,7 @@ pub async fn run(visit: &mut Visit<'_>, phase: Phase) -> Result<Outcome, Failure
     if steps::is_polled(&visit.node, phase) {
         return poll(visit, phase).await;
     }
-    if visit.node.agent.url.is_none() && steps::needs_ramdisk(&visit.node) {
+    if !boot::has_called(&visit.node) && steps::needs_ramdisk(&visit.node) {
         return boot::await_call(visit, |node| timeout_text(phase, node)).await;
     }
     if visit.node.agent.url.is_none() || command_ended(visit).await? {

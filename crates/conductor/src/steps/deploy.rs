@@ -41,7 +41,7 @@ pub async fn run(visit: &mut Visit<'_>, step: &Step) -> Result<Progress, Failure
 
 /// `deploy`: the ramdisk is started, calls back, and says which steps it adds.
 async fn start_agent(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
-    if visit.node.agent.url.is_none() {
+    if !boot::has_called(&visit.node) {
         if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
             boot::start_ramdisk(visit).await?;
         }

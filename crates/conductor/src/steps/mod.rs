@@ -218,7 +218,7 @@ pub async fn prepare_ramdisk(visit: &mut Visit<'_>, phase: Phase) -> Result<Opti
     if !needs_ramdisk(&visit.node) {
         return Ok(None);
     }
-    if visit.node.agent.url.is_none() {
+    if !boot::has_called(&visit.node) {
         if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
             boot::start_ramdisk(visit).await?;
         }

@@ -113,6 +113,32 @@ async fn reach(store: &Store, uuid: Uuid, states: &[S]) -> Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ramdisk_that_was_switched_off_by_one_that_died_is_not_waited_for() {
+    let world = World::new();
+    let site = world.start(|settings| settings.lease = LEASE);
+    let (uuid, machine) = world.available(&site).await;
+    site.conductor.provision(uuid, deploy()).await.unwrap();
+    while site.node(uuid).await.agent.url.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let store = site.store.clone();
+    site.kill();
+    // As one leaves it that begins the boot anew, and dies when it has switched the machine off: the agent is known, and gone.
+    let half_done = |edit: &mut store::Edit| {
+        edit.node.work.boot.as_mut().unwrap().powered_at = None;
+        Ok::<_, StoreError>(())
+    };
+    store.edit_node(uuid, Guard::Any, Timestamp::now(), half_done).await.unwrap();
+    let bmc = world.bmcs.fake(&uuid.to_string(), bmc::PowerState::Off);
+    bmc::Bmc::set_power(&*bmc, bmc::PowerAction::Off).await.unwrap();
+    let other = Other::start(&world, &store, settings(&world, "there"));
+    set_up(&world.up, &other.conductor);
+    let node = reach(&store, uuid, &[S::Active, S::DeployFailed]).await;
+    assert_eq!((node.provision_state, node.last_error), (S::Active, None));
+    assert_eq!(machine.diary().image.as_deref(), Some("http://images/tiny.raw"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_paused_does_nothing_more_under_its_claims() {
     let world = World::new();
     let site = world.start(|settings| settings.lease = LEASE);
