@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use lab::fleet::{MAX_NODES, Times};
 use lab::soak::{self, Options};
 
-use crate::{raise_file_limit, server_binary};
+use crate::{StopSignal, raise_file_limit, server_binary};
 
 /// Arguments of `billet-lab soak`.
 #[derive(clap::Args)]
@@ -53,7 +54,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         limit: Duration::from_secs(arguments.limit),
         times: Times { boot: time, write: time, ..Times::default() },
     };
-    let outcome = soak::soak(&options, &mut |step| say!("{step} …")).await?;
+    let mut stop = StopSignal::listen()?;
+    let mut told = |step: &str| say!("{step} …");
+    let outcome = tokio::select! {
+        outcome = soak::soak(&options, &mut told) => outcome?,
+        // The processes and the database end with what is dropped here.
+        () = stop.wait() => bail!("broken off by a signal"),
+    };
     say!(
         "{} machines are active after {:.0} s, each disk as it was asked for, no node held by two at one time",
         options.machines,
