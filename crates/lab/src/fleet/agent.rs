@@ -197,11 +197,14 @@ async fn answer(machine: &Arc<Machine>, request: Request<Incoming>) -> Response<
         list.len() - 1
     };
     let work = carry_out(machine.clone(), commands.clone(), index, name, body["params"].clone());
+    // It goes on to its end, whether or not whoever asked is still there to hear of it.
+    let working = tokio::spawn(work);
     if !waits {
-        tokio::spawn(work);
         return reply(StatusCode::OK, &entry);
     }
-    work.await;
+    if let Err(error) = working.await {
+        return fault(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
+    }
     let ended = lock(&commands.list).get(index).cloned().unwrap_or_default();
     reply(StatusCode::OK, &ended)
 }
