@@ -137,6 +137,11 @@ fn reading(directory: &Path) -> impl Fn(io::Error) -> StorageError {
 /// Bytes after which the disk is told to begin with them, so that little is left to do at the end.
 const WRITE_BACK: u64 = 4 << 20;
 
+/// Bytes written by one call. The page cache takes pages as large as a call is, and large ones are seldom at hand: in a virtual machine they
+/// are what the kernel has given back to the host. Measured there for 4 GiB: 1.6 s of the kernel's time with calls of 64 KiB, 2.9 s with
+/// 128 KiB, 5.8 s with 1 MiB (`cargo bench -p images`).
+const WRITE: usize = 64 << 10;
+
 /// A file that is being written.
 struct Writing {
     file: File,
@@ -148,7 +153,7 @@ struct Writing {
 
 impl Work for Writing {
     fn take(&mut self, bytes: &[u8]) -> bool {
-        self.outcome = self.file.write_all(bytes);
+        self.outcome = bytes.chunks(WRITE).try_for_each(|part| self.file.write_all(part));
         self.written += bytes.len() as u64;
         if self.written - self.started >= WRITE_BACK {
             disk::start_writing_back(&self.file, self.started, self.written - self.started);

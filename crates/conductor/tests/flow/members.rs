@@ -27,6 +27,12 @@ fn settings(world: &World, name: &str) -> Settings {
     settings
 }
 
+/// The store as another process has it: where several may use a database, its connections are of their own, and those of a process that
+/// was killed are gone with it.
+async fn of_another(world: &World, store: Store) -> Store {
+    if store.is_shared() { store::testing::open(world.path()).await.unwrap() } else { store }
+}
+
 /// Another conductor over the store of a site, in a runtime of its own.
 struct Other {
     conductor: Conductor,
@@ -86,6 +92,7 @@ async fn where_one_dies_another_goes_on_from_the_last_record() {
         // As at a kill: nothing is released, and nobody says goodbye.
         site.kill();
         let killed = Instant::now();
+        let store = of_another(&world, store).await;
         let other = Other::start(&world, &store, settings(&world, "there"));
         set_up(&world.up, &other.conductor);
         let node = reach(&store, uuid, &[S::Active, S::DeployFailed]).await;
@@ -123,6 +130,7 @@ async fn a_ramdisk_that_was_switched_off_by_one_that_died_is_not_waited_for() {
     }
     let store = site.store.clone();
     site.kill();
+    let store = of_another(&world, store).await;
     // As one leaves it that begins the boot anew, and dies when it has switched the machine off: the agent is known, and gone.
     let half_done = |edit: &mut store::Edit| {
         edit.node.work.boot.as_mut().unwrap().powered_at = None;
@@ -215,6 +223,8 @@ async fn a_living_ones_name_is_refused_and_a_dead_ones_is_taken_over() {
     assert!(matches!(refused, JoinError::NameTaken { .. }) && refused.to_string().contains("[conductor]"));
     let store = site.store.clone();
     site.kill();
+    let store = of_another(&world, store).await;
+    let twin = Conductor::new(store.clone(), settings(&world, "here"), world.bmcs.clone());
     let began = Instant::now();
     twin.join().await.unwrap();
     assert!(began.elapsed() < 2 * LEASE);
