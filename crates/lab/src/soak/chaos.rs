@@ -17,7 +17,7 @@ const PAUSE_ONE_IN: u64 = 5;
 /// A killed process is down for at most so long.
 const LONGEST_ABSENCE_MS: u64 = 3000;
 /// The database is killed after so many acts.
-const DATABASE_AFTER: u32 = 6;
+const DATABASE_AFTER: u32 = 3;
 const TICK: Duration = Duration::from_millis(100);
 /// A process that starts while the database is away ends, and is started again; one that is ready must not end by itself.
 const EXCUSED: Duration = Duration::from_secs(15);
