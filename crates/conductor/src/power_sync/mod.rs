@@ -15,7 +15,6 @@
 mod lanes;
 mod reach;
 mod settings;
-mod share;
 mod sweep;
 mod verdict;
 mod watched;

@@ -71,7 +71,7 @@ impl Tally {
 
 /// Walks over the nodes, again and again.
 pub(super) struct Sweeper {
-    pub(super) conductor: Conductor,
+    conductor: Conductor,
     settings: PowerSync,
     beat: Duration,
     watchlist: Watchlist,
@@ -102,9 +102,11 @@ impl Sweeper {
             }
             let rows = self.conductor.store().power_rows(last, PAGE).await?;
             let is_last = (rows.len() as i64) < PAGE;
+            // The conductors of a group share its nodes out among themselves.
+            let share = self.conductor.share();
             for row in rows {
                 last = row.id;
-                if self.is_ours(&row) {
+                if share.is_ours(row.uuid, &row.conductor_group, &row.driver) {
                     met += 1;
                     self.attend(row).await;
                 }
