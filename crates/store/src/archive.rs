@@ -134,13 +134,13 @@ struct Head {
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Holds {
+pub(crate) enum Holds {
     Number,
     Text,
     Bytes,
 }
 
-type Columns = Vec<(String, Holds)>;
+pub(crate) type Columns = Vec<(String, Holds)>;
 
 impl Store {
     /// Writes the whole site, as it is at one moment: changes wait meanwhile. Out comes the number of rows.
@@ -216,7 +216,7 @@ impl Store {
 }
 
 /// The columns of a table, as the database tells them.
-async fn columns(tx: &mut Write, table: &str) -> Result<Columns> {
+pub(crate) async fn columns(tx: &mut Write, table: &str) -> Result<Columns> {
     let sql = match tx.dialect() {
         Dialect::Sqlite => "SELECT name, type FROM pragma_table_info($1) ORDER BY cid",
         Dialect::Postgres => {

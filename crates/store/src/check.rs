@@ -1,6 +1,6 @@
 //! Looking whether everything can be read.
 
-use crate::archive::TABLES;
+use crate::archive::{TABLES, columns};
 use crate::{Result, Store};
 use model::node::Node;
 use serde::de::IgnoredAny;
@@ -35,7 +35,7 @@ impl Store {
             let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(self.read()).await?;
             report.rows += u64::try_from(row.try_get::<i64, _>("count")?).unwrap_or(0);
         }
-        for table in DOCUMENTS {
+        for table in self.tables_of_documents().await? {
             self.check_documents(table, &mut report).await?;
         }
         self.check_claims(&mut report).await?;
@@ -64,6 +64,18 @@ impl Store {
         Ok(())
     }
 
+    /// The tables whose rows have a document.
+    async fn tables_of_documents(&self) -> Result<Vec<&'static str>> {
+        let mut tx = self.write_rows().await?;
+        let mut tables = Vec::new();
+        for (table, _) in TABLES {
+            if columns(&mut tx, table).await?.iter().any(|(name, _)| name == "doc") {
+                tables.push(*table);
+            }
+        }
+        Ok(tables)
+    }
+
     async fn check_documents(&self, table: &str, report: &mut Report) -> Result<()> {
         let secrets = if table == "nodes" { ", secrets" } else { "" };
         let sql = format!("SELECT id, doc{secrets} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2");
@@ -88,45 +100,3 @@ impl Store {
         }
     }
 }
-
-/// The tables whose rows have a document.
-const DOCUMENTS: &[&str] = &[
-    "chassis",
-    "nodes",
-    "portgroups",
-    "ports",
-    "volume_connectors",
-    "volume_targets",
-    "allocations",
-    "deploy_templates",
-    "runbooks",
-    "inspection_rules",
-    "bios_settings",
-    "firmware_components",
-    "node_history",
-    "identity_domains",
-    "identity_projects",
-    "identity_users",
-    "identity_groups",
-    "identity_roles",
-    "identity_regions",
-    "identity_services",
-    "identity_endpoints",
-    "identity_application_credentials",
-    "images",
-    "image_tasks",
-    "networks",
-    "subnets",
-    "network_ports",
-    "security_groups",
-    "flavors",
-    "keypairs",
-    "compute_quotas",
-    "server_groups",
-    "aggregates",
-    "servers",
-    "past_servers",
-    "server_actions",
-    "object_containers",
-    "objects",
-];

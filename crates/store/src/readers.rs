@@ -34,14 +34,15 @@ impl<'r> Executor<'r> for &'r Readers {
         'r: 'e,
         E: 'q + Execute<'q, Any>,
     {
+        let arguments = match query.take_arguments() {
+            Ok(arguments) => arguments,
+            Err(error) => return stream::once(future::ready(Err(Error::Encode(error)))).boxed(),
+        };
         match self {
-            Readers::Sqlite(readers) => readers.fetch_many(query),
-            Readers::Postgres(pool) => match query.take_arguments() {
-                Ok(arguments) => {
-                    pool.fetch_many(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
-                }
-                Err(error) => stream::once(future::ready(Err(Error::Encode(error)))).boxed(),
-            },
+            Readers::Sqlite(readers) => stream::iter(readers.all(query.sql().as_str(), arguments)).boxed(),
+            Readers::Postgres(pool) => {
+                pool.fetch_many(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
+            }
         }
     }
 
@@ -50,13 +51,15 @@ impl<'r> Executor<'r> for &'r Readers {
         'r: 'e,
         E: 'q + Execute<'q, Any>,
     {
+        let arguments = match query.take_arguments() {
+            Ok(arguments) => arguments,
+            Err(error) => return future::ready(Err(Error::Encode(error))).boxed(),
+        };
         match self {
-            Readers::Sqlite(readers) => readers.fetch_optional(query),
-            Readers::Postgres(pool) => match query.take_arguments() {
-                Ok(arguments) => pool
-                    .fetch_optional(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default()))),
-                Err(error) => future::ready(Err(Error::Encode(error))).boxed(),
-            },
+            Readers::Sqlite(readers) => future::ready(readers.first(query.sql().as_str(), arguments)).boxed(),
+            Readers::Postgres(pool) => {
+                pool.fetch_optional(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
+            }
         }
     }
 

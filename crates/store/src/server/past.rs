@@ -1,12 +1,11 @@
 //! Servers that were deleted, for what they used.
 
 use crate::micros;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::select::Column;
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use model::compute::PastServer;
-use sqlx::Row;
 use uuid::Uuid;
 
 impl Record for PastServer {
@@ -38,10 +37,6 @@ impl Store {
         .bind(i64::from(project.is_none()))
         .fetch_all(self.read())
         .await?;
-        let decode = |row: &sqlx::any::AnyRow| {
-            serde_json::from_str(row.try_get("doc")?)
-                .map_err(|source| StoreError::Corrupt { what: "past server".to_owned(), source })
-        };
-        rows.iter().map(decode).collect()
+        rows.iter().map(record::decode).collect()
     }
 }
