@@ -1,19 +1,19 @@
 //! The connections that read, on either database.
 
-use crate::postgres::storable;
+use crate::postgres::Postgres as Database;
 use crate::sqlite;
 use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use sqlx::any::{AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, AnyPool, Error, Execute, Executor, SqlStr};
+use sqlx::{Any, Error, Execute, Executor, SqlStr};
 
 /// Each query sees what was committed before it began.
 #[derive(Debug)]
 pub(crate) enum Readers {
     Sqlite(sqlite::Readers),
-    Postgres(AnyPool),
+    Postgres(Database),
 }
 
 impl Readers {
@@ -21,7 +21,7 @@ impl Readers {
     pub async fn close(&self) {
         match self {
             Readers::Sqlite(readers) => readers.close(),
-            Readers::Postgres(pool) => pool.close().await,
+            Readers::Postgres(database) => database.close().await,
         }
     }
 }
@@ -40,9 +40,7 @@ impl<'r> Executor<'r> for &'r Readers {
         };
         match self {
             Readers::Sqlite(readers) => stream::iter(readers.all(query.sql().as_str(), arguments)).boxed(),
-            Readers::Postgres(pool) => {
-                pool.fetch_many(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
-            }
+            Readers::Postgres(database) => database.many(query.sql(), arguments.unwrap_or_default()),
         }
     }
 
@@ -57,8 +55,8 @@ impl<'r> Executor<'r> for &'r Readers {
         };
         match self {
             Readers::Sqlite(readers) => future::ready(readers.first(query.sql().as_str(), arguments)).boxed(),
-            Readers::Postgres(pool) => {
-                pool.fetch_optional(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
+            Readers::Postgres(database) => {
+                database.optional(query.sql(), arguments.unwrap_or_default()).boxed()
             }
         }
     }

@@ -21,7 +21,8 @@ use session::Session;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use store::{Claim, Holder, Joined, Member, Presence, Served, StoreError, uptime};
+use store::lane::within;
+use store::{Claim, Holder, Joined, Lane, Member, Presence, Served, StoreError, uptime};
 use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -188,6 +189,11 @@ impl Conductor {
     /// Prolongs the session until `stop`, and begins another where it was lost. An error: another process has the name now, and this
     /// one has to end.
     pub async fn keep(&self, stop: CancellationToken) -> Result<(), JoinError> {
+        // What frees the nodes of the dead must not wait behind the work on those of the living.
+        within(Lane::Members, self.keep_on(stop)).await
+    }
+
+    async fn keep_on(&self, stop: CancellationToken) -> Result<(), JoinError> {
         let mut unknown = HashSet::new();
         for round in 1_u32.. {
             tokio::select! {
