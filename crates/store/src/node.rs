@@ -1,7 +1,8 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
+use crate::cells::Cells;
 use crate::claim::{self, Claim};
-use crate::listed::{self, ListedNode};
+use crate::listed::ListedNode;
 use crate::select::{Column, Select, SortDirection};
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
@@ -263,11 +264,13 @@ impl Store {
             event::insert(&mut tx, event, None).await?;
         }
         tx.commit().await?;
-        self.nudge();
+        if node.due.is_some() {
+            self.nudge();
+        }
         Ok(())
     }
 
-    /// Reads a node by UUID or name; secrets stay masked.
+    /// Reads a node by UUID or name; secrets stay masked. What reads as a UUID is one.
     pub async fn node(&self, ident: &str) -> Result<NodeRow> {
         let row = self.node_row(ident).await?;
         decode_row(&row)
@@ -289,30 +292,44 @@ impl Store {
     }
 
     async fn node_row(&self, ident: &str) -> Result<AnyRow> {
-        sqlx::query(
-            "SELECT doc, secrets, lease_holder FROM nodes WHERE uuid = $1 OR name = $2 \
-             ORDER BY CASE WHEN uuid = $1 THEN 0 ELSE 1 END LIMIT 1",
-        )
-        .bind(ident.to_ascii_lowercase())
-        .bind(ident)
-        .fetch_optional(self.read())
-        .await?
-        .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
+        let query = match Uuid::try_parse(ident) {
+            Ok(uuid) => sqlx::query("SELECT doc, secrets, lease_holder FROM nodes WHERE uuid = $1")
+                .bind(uuid.to_string()),
+            Err(_) => sqlx::query("SELECT doc, secrets, lease_holder FROM nodes WHERE name = $1").bind(ident),
+        };
+        query
+            .fetch_optional(self.read())
+            .await?
+            .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
+    }
+
+    /// Shows these columns of each node of a list to `visit`, in the list's order; its first error ends the list.
+    ///
+    /// Beside [`NodeQuery::SORT_COLUMNS`] there are `doc`, where secrets are masks, for [`ListedNode::read`]; `lease_holder`; and
+    /// `revision`, which together with `id` is another one for every other document.
+    pub async fn visit_nodes(
+        &self,
+        query: &NodeQuery,
+        columns: &[&'static str],
+        mut visit: impl FnMut(&dyn Cells) -> Result<()> + Send,
+    ) -> Result<()> {
+        select(query, &columns.join(", ")).visit(self.read(), &mut visit).await
     }
 
     /// Lists nodes; secrets stay masked.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        select(query).fetch(self.read()).await?.iter().map(decode_row).collect()
+        select(query, ROW).fetch(self.read()).await?.iter().map(decode_row).collect()
     }
 
     /// Lists nodes to be shown: objects that are only carried are not read.
     pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
-        let rows = select(query).fetch(self.read()).await?;
-        let listed = |row: &AnyRow| {
-            let (node, carried) = listed::decode(row.try_get("doc")?)?;
-            Ok(ListedNode { node, carried, reservation: row.try_get("lease_holder")? })
+        let mut nodes = Vec::new();
+        let mut visit = |row: &dyn Cells| {
+            nodes.push(ListedNode::read(row, 0, 1)?);
+            Ok(())
         };
-        rows.iter().map(listed).collect()
+        select(query, ROW).visit(self.read(), &mut visit).await?;
+        Ok(nodes)
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -379,7 +396,7 @@ impl Store {
                 });
             }
             measure::moved(before, &edit.node, now);
-            self.write_node(tx, &edit.node, release).await?;
+            self.write_node(tx, before, &edit.node, release).await?;
         } else if release {
             claim::end(tx, uuid).await?;
         }
@@ -401,16 +418,25 @@ impl Store {
         self.open_node(&read_guarded(tx, uuid, guard).await?)
     }
 
-    /// Writes a node within a transaction; `release` ends its claim.
-    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node, release: bool) -> Result<()> {
+    /// Writes a node that was changed, within a transaction; `release` ends its claim.
+    pub(crate) async fn write_node(
+        &self,
+        tx: &mut Write,
+        before: &Node,
+        node: &Node,
+        release: bool,
+    ) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
-        let columns = projected(node);
+        // Columns that stay are not named: each that is costs its indexes a change.
+        let mut columns = projected(node);
+        let mut old = projected(before).into_iter();
+        columns.retain(|column| old.next().as_ref() != Some(column));
         let sets: Vec<_> =
-            columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
+            columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}, ", n + 1)).collect();
         let count = columns.len();
         let sql = format!(
-            "UPDATE nodes SET {}{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
-            sets.join(", "),
+            "UPDATE nodes SET {}revision = revision + 1{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
+            sets.concat(),
             if release { claim::END } else { "" },
             count + 1,
             count + 2,
@@ -459,9 +485,12 @@ impl Store {
     }
 }
 
-/// The statement of a list: `doc`, `lease_holder`.
-fn select(query: &NodeQuery) -> Select {
-    let mut select = Select::new("doc, lease_holder", "nodes");
+/// The columns of a [`NodeRow`] and of a [`ListedNode`].
+const ROW: &str = "doc, lease_holder";
+
+/// The statement of a list.
+fn select(query: &NodeQuery, columns: &str) -> Select {
+    let mut select = Select::new(columns, "nodes");
     for (column, value) in &query.equal {
         debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
         select.equal(column, Column::Text(Some(value.clone())));

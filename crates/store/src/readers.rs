@@ -1,12 +1,13 @@
 //! The connections that read, on either database.
 
+use crate::cells::Visit;
 use crate::postgres::storable;
 use crate::sqlite;
 use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
-use sqlx::any::{AnyRow, AnyStatement, AnyTypeInfo};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use sqlx::any::{AnyArguments, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::{Any, AnyPool, Error, Execute, Executor, SqlStr};
 
 /// Each query sees what was committed before it began.
@@ -17,6 +18,20 @@ pub(crate) enum Readers {
 }
 
 impl Readers {
+    /// Shows the rows of one statement to a visitor, in their order; its first error ends the visit.
+    pub async fn visit(&self, sql: SqlStr, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
+        match self {
+            Readers::Sqlite(readers) => readers.visit(sql.as_str(), arguments, visit),
+            Readers::Postgres(pool) => {
+                let mut rows = pool.fetch(sqlx::query_with(sql, storable(arguments)));
+                while let Some(row) = rows.try_next().await? {
+                    visit(&row)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         match self {
