@@ -316,6 +316,24 @@ impl Store {
         select(query, &columns.join(", ")).visit(self.read(), &mut visit).await
     }
 
+    /// The same of one node; `false` where there is none.
+    pub async fn visit_node(
+        &self,
+        uuid: Uuid,
+        columns: &[&'static str],
+        mut visit: impl FnMut(&dyn Cells) -> Result<()> + Send,
+    ) -> Result<bool> {
+        let mut select = Select::new(&columns.join(", "), "nodes");
+        select.equal("uuid", Column::id(Some(uuid)));
+        let mut is_there = false;
+        let mut visit = |row: &dyn Cells| {
+            is_there = true;
+            visit(row)
+        };
+        select.visit(self.read(), &mut visit).await?;
+        Ok(is_there)
+    }
+
     /// Lists nodes; secrets stay masked.
     pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
         select(query, ROW).fetch(self.read()).await?.iter().map(decode_row).collect()
