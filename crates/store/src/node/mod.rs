@@ -1,26 +1,27 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
-use crate::cells::Cells;
+mod columns;
+mod list;
+mod sealed;
+
+pub use list::NodeQuery;
+pub(crate) use sealed::{put_secrets, take_secrets};
+
 use crate::claim::{self, Claim};
-use crate::listed::ListedNode;
-use crate::select::{Column, Select, SortDirection};
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
-use model::Secret;
 use model::bios::BiosSetting;
-use model::compute::scheduler::size;
 use model::event::{EventKind, LogEvent};
 use model::firmware::FirmwareComponent;
 use model::history::HistoryEntry;
-use model::node::{Node, Object, Origin};
-use model::secret::{MASK, is_secret_key};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use model::node::{Node, Origin};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use telemetry::request;
 use uuid::Uuid;
+
+use columns::projected;
 
 /// A node with what is known about it beside its document.
 #[derive(Debug, Clone)]
@@ -65,129 +66,6 @@ impl Edit {
     }
 }
 
-/// Filters of a list of nodes. Everything given must hold.
-#[derive(Debug, Clone, Default)]
-pub struct NodeQuery {
-    /// Column and exact value; see [`NodeQuery::TEXT_COLUMNS`].
-    pub equal: Vec<(&'static str, String)>,
-    /// Has an instance, or has none.
-    pub associated: Option<bool>,
-    /// In maintenance or not.
-    pub maintenance: Option<bool>,
-    /// Retired or not.
-    pub retired: Option<bool>,
-    /// One of these shards.
-    pub shards: Vec<String>,
-    /// Has a shard, or has none.
-    pub sharded: Option<bool>,
-    /// Text within the description.
-    pub description_contains: Option<String>,
-    /// Owner or lessee is this project.
-    pub project: Option<String>,
-    /// Children too; otherwise only nodes without a parent (unless `parent_node` is asked for).
-    pub include_children: bool,
-    /// Sort column; see [`NodeQuery::SORT_COLUMNS`]. None: order of creation.
-    pub sort: Option<&'static str>,
-    /// Direction.
-    pub direction: SortDirection,
-    /// Start behind this node.
-    pub marker: Option<Uuid>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-impl NodeQuery {
-    /// Columns that `equal` may name.
-    pub const TEXT_COLUMNS: &'static [&'static str] = &[
-        "chassis_uuid",
-        "instance_uuid",
-        "provision_state",
-        "driver",
-        "resource_class",
-        "fault",
-        "conductor_group",
-        "owner",
-        "lessee",
-        "parent_node",
-        "instance_name",
-    ];
-
-    /// API field and the column that sorts by it.
-    pub const SORT_COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("id", "id"),
-        ("uuid", "uuid"),
-        ("name", "name"),
-        ("instance_uuid", "instance_uuid"),
-        ("provision_state", "provision_state"),
-        ("power_state", "power_state"),
-        ("driver", "driver"),
-        ("maintenance", "maintenance"),
-        ("retired", "retired"),
-        ("fault", "fault"),
-        ("resource_class", "resource_class"),
-        ("conductor_group", "conductor_group"),
-        ("owner", "owner"),
-        ("lessee", "lessee"),
-        ("shard", "shard"),
-        ("parent_node", "parent_node"),
-        ("description", "description"),
-        ("instance_name", "instance_name"),
-        ("created_at", "created_us"),
-        ("updated_at", "updated_us"),
-        ("provision_updated_at", "provision_updated_us"),
-    ];
-}
-
-/// What is sealed of a node. Pointers are JSON pointers into the named object.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Secrets {
-    driver_info: Vec<(String, Value)>,
-    driver_internal_info: Vec<(String, Value)>,
-    instance_info: Vec<(String, Value)>,
-    agent_token: Option<String>,
-}
-
-/// Takes the secrets out of an object, at any depth, and leaves masks.
-pub(crate) fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)>) {
-    for (key, value) in object.iter_mut() {
-        let pointer = format!("{prefix}/{}", key.replace('~', "~0").replace('/', "~1"));
-        if is_secret_key(key) && !value.is_null() {
-            if value.as_str() != Some(MASK) {
-                out.push((pointer, value.take()));
-                *value = Value::from(MASK);
-            }
-        } else {
-            take_nested(value, &pointer, out);
-        }
-    }
-}
-
-fn take_nested(value: &mut Value, pointer: &str, out: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(inner) => take_secrets(inner, pointer, out),
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                take_nested(item, &format!("{pointer}/{index}"), out);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Puts back what [`take_secrets`] took.
-pub(crate) fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
-    let mut whole = Value::Object(std::mem::take(object));
-    for (pointer, secret) in secrets {
-        if let Some(place) = whole.pointer_mut(&pointer) {
-            *place = secret;
-        }
-    }
-    if let Value::Object(inner) = whole {
-        *object = inner;
-    }
-}
-
 /// Did a user just ask for something that takes work?
 fn asks_for_work(before: &Node, edit: &Edit) -> bool {
     let after = &edit.node;
@@ -198,44 +76,6 @@ fn asks_for_work(before: &Node, edit: &Edit) -> bool {
 }
 
 impl Store {
-    /// Splits a node into the document that may be shown and the sealed rest.
-    fn encode(&self, node: &Node) -> Result<(String, Option<Vec<u8>>)> {
-        let mut shown = node.clone();
-        let mut secrets = Secrets::default();
-        take_secrets(&mut shown.driver_info, "", &mut secrets.driver_info);
-        take_secrets(&mut shown.driver_internal_info, "", &mut secrets.driver_internal_info);
-        take_secrets(&mut shown.instance_info, "", &mut secrets.instance_info);
-        if let Some(token) = shown.agent.token.take() {
-            secrets.agent_token = Some(token.expose().to_owned());
-            shown.agent.token = Some(Secret::new(MASK));
-        }
-        let corrupt = |source| StoreError::Corrupt { what: label(node.uuid), source };
-        let empty = secrets.driver_info.is_empty()
-            && secrets.driver_internal_info.is_empty()
-            && secrets.instance_info.is_empty()
-            && secrets.agent_token.is_none();
-        let sealed = if empty {
-            None
-        } else {
-            let plain = serde_json::to_vec(&secrets).map_err(corrupt)?;
-            Some(self.sealer().seal(&label(node.uuid), &plain)?)
-        };
-        Ok((serde_json::to_string(&shown).map_err(corrupt)?, sealed))
-    }
-
-    /// Puts the sealed part back into a node as read.
-    fn unseal(&self, node: &mut Node, sealed: Option<Vec<u8>>) -> Result<()> {
-        let Some(sealed) = sealed else { return Ok(()) };
-        let plain = self.sealer().open_sealed(&label(node.uuid), &sealed)?;
-        let secrets: Secrets = serde_json::from_slice(&plain)
-            .map_err(|source| StoreError::Corrupt { what: label(node.uuid), source })?;
-        put_secrets(&mut node.driver_info, secrets.driver_info);
-        put_secrets(&mut node.driver_internal_info, secrets.driver_internal_info);
-        put_secrets(&mut node.instance_info, secrets.instance_info);
-        node.agent.token = secrets.agent_token.map(Secret::new);
-        Ok(())
-    }
-
     /// Registers a node. [`StoreError::Duplicate`] names the field that is taken.
     pub async fn create_node(&self, node: &Node, events: &[LogEvent]) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
@@ -301,53 +141,6 @@ impl Store {
             .fetch_optional(self.read())
             .await?
             .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
-    }
-
-    /// Shows these columns of each node of a list to `visit`, in the list's order; its first error ends the list.
-    ///
-    /// Beside [`NodeQuery::SORT_COLUMNS`] there are `doc`, where secrets are masks, for [`ListedNode::read`]; `lease_holder`; and
-    /// `revision`, which together with `id` is another one for every other document.
-    pub async fn visit_nodes(
-        &self,
-        query: &NodeQuery,
-        columns: &[&'static str],
-        mut visit: impl FnMut(&dyn Cells) -> Result<()> + Send,
-    ) -> Result<()> {
-        select(query, &columns.join(", ")).visit(self.read(), &mut visit).await
-    }
-
-    /// The same of one node; `false` where there is none.
-    pub async fn visit_node(
-        &self,
-        uuid: Uuid,
-        columns: &[&'static str],
-        mut visit: impl FnMut(&dyn Cells) -> Result<()> + Send,
-    ) -> Result<bool> {
-        let mut select = Select::new(&columns.join(", "), "nodes");
-        select.equal("uuid", Column::id(Some(uuid)));
-        let mut is_there = false;
-        let mut visit = |row: &dyn Cells| {
-            is_there = true;
-            visit(row)
-        };
-        select.visit(self.read(), &mut visit).await?;
-        Ok(is_there)
-    }
-
-    /// Lists nodes; secrets stay masked.
-    pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        select(query, ROW).fetch(self.read()).await?.iter().map(decode_row).collect()
-    }
-
-    /// Lists nodes to be shown: objects that are only carried are not read.
-    pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
-        let mut nodes = Vec::new();
-        let mut visit = |row: &dyn Cells| {
-            nodes.push(ListedNode::read(row, 0, 1)?);
-            Ok(())
-        };
-        select(query, ROW).visit(self.read(), &mut visit).await?;
-        Ok(nodes)
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -503,42 +296,6 @@ impl Store {
     }
 }
 
-/// The columns of a [`NodeRow`] and of a [`ListedNode`].
-const ROW: &str = "doc, lease_holder";
-
-/// The statement of a list.
-fn select(query: &NodeQuery, columns: &str) -> Select {
-    let mut select = Select::new(columns, "nodes");
-    for (column, value) in &query.equal {
-        debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
-        select.equal(column, Column::Text(Some(value.clone())));
-    }
-    for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
-        if let Some(value) = value {
-            select.equal(column, Column::flag(value));
-        }
-    }
-    for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
-        if let Some(value) = value {
-            select.is_set(column, value);
-        }
-    }
-    if !query.shards.is_empty() {
-        select.one_of("shard", &query.shards);
-    }
-    if let Some(text) = &query.description_contains {
-        select.contains("description", text);
-    }
-    if let Some(project) = &query.project {
-        select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
-    }
-    if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
-        select.is_set("parent_node", false);
-    }
-    select.page(query.sort, query.direction, query.marker, query.limit);
-    select
-}
-
 async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<AnyRow> {
     let sql =
         format!("SELECT doc, secrets, lease_holder, lease_epoch FROM nodes WHERE uuid = $1{}", tx.row_lock());
@@ -562,10 +319,6 @@ async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<An
         Guard::Any => {}
     }
     Ok(row)
-}
-
-fn label(uuid: Uuid) -> String {
-    format!("node {uuid}")
 }
 
 /// The nodes in whose documents a word stands, which has none of the characters that `LIKE` reads; without their secrets.
@@ -598,36 +351,4 @@ fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
         ("uuid", Some(node.uuid.to_string()))
     };
     StoreError::Duplicate { what: "node", field, value: value.unwrap_or_default() }
-}
-
-/// The columns that mirror the document.
-fn projected(node: &Node) -> Vec<(&'static str, Column)> {
-    use Column as C;
-    let number = |what: &str| C::Number(size(node, what).map(|size| i64::try_from(size).unwrap_or(i64::MAX)));
-    vec![
-        ("name", C::text(node.name.as_deref())),
-        ("instance_uuid", C::text(node.instance_uuid.as_deref())),
-        ("provision_state", C::text(Some(node.provision_state.as_str()))),
-        ("power_state", C::text(node.power_state.map(|state| state.as_str()))),
-        ("driver", C::text(Some(&node.driver))),
-        ("maintenance", C::flag(node.maintenance)),
-        ("retired", C::flag(node.retired)),
-        ("fault", C::text(node.fault.map(|fault| fault.as_str()))),
-        ("resource_class", C::text(node.resource_class.as_deref())),
-        ("conductor_group", C::text(Some(&node.conductor_group))),
-        ("chassis_uuid", C::id(node.chassis_uuid)),
-        ("owner", C::text(node.owner.as_deref())),
-        ("lessee", C::text(node.lessee.as_deref())),
-        ("shard", C::text(node.shard.as_deref())),
-        ("parent_node", C::id(node.parent_node)),
-        ("description", C::text(node.description.as_deref())),
-        ("instance_name", C::text(node.instance_name.as_deref())),
-        ("created_us", C::time(Some(node.created_at))),
-        ("updated_us", C::time(node.updated_at)),
-        ("provision_updated_us", C::time(node.provision_updated_at)),
-        ("due_us", C::time(node.due)),
-        ("cpus", number("cpus")),
-        ("memory_mb", number("memory_mb")),
-        ("local_gb", number("local_gb")),
-    ]
 }
