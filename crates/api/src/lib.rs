@@ -51,6 +51,8 @@ pub struct ApiState {
     pub settings: Settings,
     /// When this process began to serve.
     pub started_at: jiff::Timestamp,
+    /// Nodes as they were shown.
+    pub shown_nodes: baremetal::ShownNodes,
 }
 
 /// What can be set of the API. Defaults are Ironic's where Ironic has the option.

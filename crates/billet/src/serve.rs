@@ -187,6 +187,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
         conductor: conductor.clone(),
         settings: api_settings,
         started_at: jiff::Timestamp::now(),
+        shown_nodes: api::baremetal::ShownNodes::default(),
     });
     // Of an earlier run, perhaps with other interfaces.
     store.put_own_addresses(conductor.hostname(), &[]).await.context("the network service")?;

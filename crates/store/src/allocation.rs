@@ -103,11 +103,12 @@ impl Store {
         now: Timestamp,
         fits: impl FnOnce(&Allocation, &Node) -> Result<(), E>,
     ) -> Result<Node, E> {
-        let mut node = self.read_open(tx, node, Guard::Free).await?;
-        fits(allocation, &node)?;
+        let before = self.read_open(tx, node, Guard::Free).await?;
+        fits(allocation, &before)?;
+        let mut node = before.clone();
         allocation.take(&mut node, now);
         node.updated_at = Some(now);
-        self.write_node(tx, &node, false).await?;
+        self.write_node(tx, &before, &node, false).await?;
         let detail = format!("by allocation {}", allocation.uuid);
         let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
         event::insert(tx, &event, None).await?;
@@ -125,12 +126,11 @@ impl Store {
         let mut tx = self.write().await?;
         let allocation: Allocation = record::read(&mut tx, uuid).await?;
         if let Some(node) = allocation.node_uuid {
-            let mut node = self.read_open(&mut tx, node, Guard::Free).await?;
-            allow(&allocation, &node)?;
-            node.instance_uuid = None;
-            node.allocation_uuid = None;
-            node.updated_at = Some(now);
-            self.write_node(&mut tx, &node, false).await?;
+            let before = self.read_open(&mut tx, node, Guard::Free).await?;
+            allow(&allocation, &before)?;
+            let node =
+                Node { instance_uuid: None, allocation_uuid: None, updated_at: Some(now), ..before.clone() };
+            self.write_node(&mut tx, &before, &node, false).await?;
             let detail = format!("allocation {uuid} is gone");
             let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail);
             event::insert(&mut tx, &event, None).await?;

@@ -8,6 +8,7 @@
 mod aggregate;
 mod allocation;
 mod archive;
+mod cells;
 mod chassis;
 mod check;
 pub mod claim;
@@ -61,6 +62,7 @@ mod uptime;
 mod volume;
 
 pub use archive::ArchiveError;
+pub use cells::Cells;
 pub use check::Report;
 pub use claim::{Claim, ClaimSpan, ClaimState, Holder, Served};
 pub use conductor::{Joined, Member, Presence};

@@ -3,6 +3,7 @@
 //! Most of a node's document are objects that a list writes out as they were written in. Reading them into maps of values, to write
 //! the same text again, costs several times what reading the rest does. So they are kept as text beside a node without them.
 
+use crate::cells::Cells;
 use crate::{Result, StoreError};
 use model::node::Node;
 use serde::de::value::{BorrowedStrDeserializer, MapDeserializer};
@@ -26,6 +27,14 @@ pub struct ListedNode {
     pub reservation: Option<String>,
 }
 
+impl ListedNode {
+    /// Reads a row that has a node's `doc` and `lease_holder` in these columns.
+    pub fn read(row: &dyn Cells, doc: usize, lease_holder: usize) -> Result<Self> {
+        let (node, carried) = decode(row.text(doc)?.unwrap_or_default())?;
+        Ok(Self { node, carried, reservation: row.text(lease_holder)?.map(str::to_owned) })
+    }
+}
+
 /// Objects of a node as JSON text.
 #[derive(Debug, Default)]
 pub struct Carried(Vec<(&'static str, Box<RawValue>)>);
@@ -38,7 +47,7 @@ impl Carried {
 }
 
 /// Reads a stored document.
-pub(crate) fn decode(doc: &str) -> Result<(Node, Carried)> {
+fn decode(doc: &str) -> Result<(Node, Carried)> {
     let mut carried = Carried::default();
     let mut reader = serde_json::Deserializer::from_str(doc);
     let node = serde::Deserialize::deserialize(Apart { reader: &mut reader, carried: &mut carried })

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "past_servers", include_str!("../migrations/0012_past_servers.sql")),
     (13, "conductors", include_str!("../migrations/0013_conductors.sql")),
     (14, "site", include_str!("../migrations/0014_site.sql")),
+    (15, "revisions", include_str!("../migrations/0015_revisions.sql")),
 ];
 
 /// The number of the newest.

@@ -1,13 +1,14 @@
 //! The connections that read, on either database.
 
+use crate::cells::Visit;
 use crate::postgres::Postgres as Database;
 use crate::sqlite;
 use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
-use sqlx::any::{AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, Error, Execute, Executor, SqlStr};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use sqlx::any::{AnyArguments, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::{Any, Either, Error, Execute, Executor, SqlStr};
 
 /// Each query sees what was committed before it began.
 #[derive(Debug)]
@@ -17,6 +18,22 @@ pub(crate) enum Readers {
 }
 
 impl Readers {
+    /// Shows the rows of one statement to a visitor, in their order; its first error ends the visit.
+    pub async fn visit(&self, sql: SqlStr, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
+        match self {
+            Readers::Sqlite(readers) => readers.visit(sql.as_str(), arguments, visit),
+            Readers::Postgres(database) => {
+                let mut rows = database.many(sql, arguments);
+                while let Some(item) = rows.try_next().await? {
+                    if let Either::Right(row) = item {
+                        visit(&row)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         match self {

@@ -1,10 +1,11 @@
 //! Building a list's `SELECT`: filters, order, and the page behind a marker, for every table alike.
 
+use crate::cells::Visit;
 use crate::readers::Readers;
 use crate::record::Scope;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query as Statement;
-use sqlx::{Any, AssertSqlSafe};
+use sqlx::{Any, AssertSqlSafe, Execute};
 use uuid::Uuid;
 
 /// A value for a column, in the only types that both databases share.
@@ -207,11 +208,19 @@ impl Select {
 
     /// Runs it.
     pub(crate) async fn fetch(self, readers: &Readers) -> crate::Result<Vec<AnyRow>> {
-        let mut statement = sqlx::query(AssertSqlSafe(self.sql));
-        for value in self.values {
-            statement = value.bind(statement);
-        }
-        Ok(statement.fetch_all(readers).await?)
+        Ok(self.statement().fetch_all(readers).await?)
+    }
+
+    /// Runs it and shows its rows to a visitor.
+    pub(crate) async fn visit(self, readers: &Readers, visit: Visit<'_>) -> crate::Result<()> {
+        let mut statement = self.statement();
+        let arguments = statement.take_arguments().map_err(sqlx::Error::Encode)?;
+        readers.visit(statement.sql(), arguments.unwrap_or_default(), visit).await
+    }
+
+    fn statement(self) -> Statement<'static, Any, AnyArguments> {
+        let statement = sqlx::query(AssertSqlSafe(self.sql));
+        self.values.into_iter().fold(statement, |statement, value| value.bind(statement))
     }
 }
 

@@ -28,6 +28,7 @@ mod node_fields;
 mod node_link;
 mod node_list;
 mod node_patch;
+mod node_rows;
 mod node_rules;
 mod nodes;
 mod passthru;
@@ -51,6 +52,7 @@ mod runbook_traits;
 mod runbooks;
 pub mod schema;
 mod shards;
+mod shown_nodes;
 mod states;
 mod steps;
 mod traits;
@@ -67,6 +69,7 @@ use model::volume::{VolumeConnector, VolumeTarget};
 use std::sync::LazyLock;
 use volume::Volume;
 
+pub use shown_nodes::ShownNodes;
 pub(crate) use traits::is_trait;
 
 /// Every route that is served.

@@ -84,11 +84,14 @@ pub const FIELDS: &[Field] = &[
     ("chassis_uuid", v::BASE),
 ];
 
+/// Fields that are not in a node's document; they stand behind those that are.
+pub const BESIDE: &[&str] = &["reservation", "conductor"];
+
 /// Fields that only a whole node has.
 const WHOLE_ONLY: &[Field] = &[("created_at", v::BASE), ("updated_at", v::BASE)];
 
 /// Links to what is below a node; only a whole node has them.
-const SUBRESOURCES: &[Field] = &[
+pub const SUBRESOURCES: &[Field] = &[
     ("ports", v::BASE),
     ("states", v::STATE_LINKS),
     ("portgroups", v::PORTGROUP_LISTS),
@@ -133,6 +136,11 @@ impl<'a> Context<'a> {
             viewer: viewer(call),
         }
     }
+
+    /// The fields that are shown, those that only a whole node has aside.
+    pub fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        FIELDS.iter().filter(|(name, since)| self.version.has(*since) && self.chosen.has(name))
+    }
 }
 
 /// A node, ready to be written as JSON.
@@ -167,20 +175,14 @@ impl<'a> NodeView<'a> {
 impl Serialize for NodeView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let context = self.context;
-        let whole = matches!(context.chosen, Chosen::All);
         let mut map = serializer.serialize_map(None)?;
-        for (name, since) in FIELDS {
-            if context.version.has(*since) && context.chosen.has(name) {
-                self.field(name, &mut map)?;
-            }
-        }
-        if whole {
-            map.serialize_entry("created_at", &time(self.node.created_at))?;
-            map.serialize_entry("updated_at", &maybe_time(self.node.updated_at))?;
+        self.document(&mut map)?;
+        for (name, _) in self.context.fields().filter(|(name, _)| BESIDE.contains(name)) {
+            self.field(name, &mut map)?;
         }
         let path = format!("nodes/{}", self.node.uuid);
         map.serialize_entry("links", &links(context.base_url, &path))?;
-        if whole {
+        if matches!(context.chosen, Chosen::All) {
             for (name, since) in SUBRESOURCES {
                 if context.version.has(*since) {
                     map.serialize_entry(name, &links(context.base_url, &[&path, "/", name].concat()))?;
@@ -191,7 +193,30 @@ impl Serialize for NodeView<'_> {
     }
 }
 
+/// What a view shows of the document alone: not who holds the node, nor who conducts it, nor links.
+pub struct DocumentView<'a>(pub NodeView<'a>);
+
+impl Serialize for DocumentView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.0.document(&mut map)?;
+        map.end()
+    }
+}
+
 impl NodeView<'_> {
+    /// Writes the fields that are chosen, of those that the document has.
+    fn document<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        for (name, _) in self.context.fields().filter(|(name, _)| !BESIDE.contains(name)) {
+            self.field(name, map)?;
+        }
+        if matches!(self.context.chosen, Chosen::All) {
+            map.serialize_entry("created_at", &time(self.node.created_at))?;
+            map.serialize_entry("updated_at", &maybe_time(self.node.updated_at))?;
+        }
+        Ok(())
+    }
+
     /// Writes one field.
     fn field<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         let node = self.node;

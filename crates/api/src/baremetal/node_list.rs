@@ -2,6 +2,7 @@
 
 use super::fields::{Chosen, Page, unknown_node_field};
 use super::node_fields::{Context, DEFAULT, FIELDS, NodeView};
+use super::node_rows::{Brief, Whole};
 use crate::args::Args;
 use crate::call::{Call, Reply};
 use crate::error::ApiError;
@@ -17,7 +18,9 @@ use model::state::ProvisionState;
 use model::version::{self as v, Microversion};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
-use store::{ListedNode, NodeQuery};
+use serde_json::Value;
+use store::{Cells, ListedNode, NodeQuery};
+use uuid::Uuid;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
@@ -112,7 +115,6 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     }
     // An empty list of shards is a list that nothing is in.
     let no_shard = args.list("shard")?.is_some_and(|shards| shards.is_empty());
-    let mut rows = if no_shard { Vec::new() } else { call.state.store.listed_nodes(&query).await? };
     let mut repeated = Vec::new();
     for name in ["associated", "maintenance", "retired"] {
         if args.boolean(name)? == Some(true) {
@@ -122,21 +124,73 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     if let Some(detail) = args.boolean("detail")? {
         repeated.push(("detail", detail));
     }
-    let next = if args.uuid("instance_uuid")?.is_some() {
-        None
-    } else {
-        page.next(call, url, chosen, &repeated, rows.len(), rows.last().map(|row| row.node.uuid))
+    let is_one = args.uuid("instance_uuid")?.is_some();
+    let next = |count: usize, last: Option<Uuid>| match is_one {
+        true => None,
+        false => page.next(call, url, chosen, &repeated, count, last),
     };
-    // Whose a node is, is no column: a page may come out short, and its link leads on all the same.
-    if let Some(host) = args.text("conductor")? {
-        let share = call.state.conductor.share();
+    let context = Context::of(call, chosen);
+    let host = args.text("conductor")?;
+    // Whose a node is, is no column.
+    if host.is_none() && !no_shard {
+        let store = &call.state.store;
+        let mut list = Written::new();
+        if let Some(brief) = Brief::of(&context) {
+            let write = |row: &dyn Cells| list.push(|out| brief.write(row, out));
+            store.visit_nodes(&query, brief.columns(), write).await?;
+            return Ok(list.end(next));
+        }
+        if let Some(whole) = Whole::of(&context, &call.state.shown_nodes) {
+            let write = |row: &dyn Cells| list.push(|out| whole.write(row, out));
+            store.visit_nodes(&query, Whole::COLUMNS, write).await?;
+            return Ok(list.end(next));
+        }
+    }
+    let mut rows = if no_shard { Vec::new() } else { call.state.store.listed_nodes(&query).await? };
+    let next = next(rows.len(), rows.last().map(|row| row.node.uuid));
+    // A page may come out short, and its link leads on all the same.
+    if let Some(host) = host {
+        let share = &context.share;
         rows.retain(|row| {
             share.conductor_of(row.node.uuid, &row.node.conductor_group, &row.node.driver) == Some(host)
         });
     }
     let each = if matches!(chosen, Chosen::All) { DETAIL_BYTES } else { ROW_BYTES };
-    let list = NodeList { rows: &rows, context: &Context::of(call, chosen), next };
+    let list = NodeList { rows: &rows, context: &context, next };
     Reply::json_of_about(&list, rows.len() * each + 1024)
+}
+
+/// A list whose nodes are written one by one.
+struct Written {
+    out: Vec<u8>,
+    count: usize,
+    last: Option<Uuid>,
+}
+
+impl Written {
+    fn new() -> Self {
+        Self { out: b"{\"nodes\":[".to_vec(), count: 0, last: None }
+    }
+
+    /// Adds a node; `write` says its UUID.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> store::Result<Uuid>) -> store::Result<()> {
+        if self.count > 0 {
+            self.out.push(b',');
+        }
+        self.last = Some(write(&mut self.out)?);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn end(mut self, next: impl FnOnce(usize, Option<Uuid>) -> Option<String>) -> Reply {
+        self.out.push(b']');
+        if let Some(next) = next(self.count, self.last) {
+            self.out.extend_from_slice(b",\"next\":");
+            self.out.extend_from_slice(Value::from(next).to_string().as_bytes());
+        }
+        self.out.push(b'}');
+        Reply { json: Some(self.out), ..Reply::default() }
+    }
 }
 
 struct NodeList<'a> {

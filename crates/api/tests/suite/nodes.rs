@@ -398,3 +398,96 @@ async fn a_list_shows_a_node_as_it_is_shown_alone_to_the_byte() {
         format!("{{\"nodes\":[{alone}]}}")
     );
 }
+
+/// Nodes that have something in most fields: a child, one in maintenance and held, one with hostile words.
+async fn varied(site: &Site) -> Vec<String> {
+    const PARENT: &str = "0f1f2b7e-9a49-4f35-8a35-6c3a3a9f2c10";
+    let chassis = site.call("POST", "/v1/chassis", Some(json!({}))).await.is(201).json();
+    let mut uuids = Vec::new();
+    for body in [
+        json!({"uuid": PARENT, "driver": "ipmi", "name": "n1", "driver_info": {"ipmi_password": "s3cr3t"}, "extra": {"a": [1, null]},
+               "owner": "o", "lessee": "l", "shard": "s", "resource_class": "rc", "conductor_group": "",
+               "chassis_uuid": chassis["uuid"], "description": "\"ü\" \\ \u{7f}\n", "instance_info": {"configdrive": "x"}}),
+        json!({"driver": "fake-hardware", "name": "n2", "instance_uuid": "5d1f2b7e-9a49-4f35-8a35-6c3a3a9f2c11",
+               "properties": {"cpus": 4}, "retired": true, "retired_reason": "old", "instance_name": "i"}),
+        json!({"driver": "fake-hardware", "name": "n3", "parent_node": PARENT, "owner": "o"}),
+    ] {
+        let made = site.call("POST", "/v1/nodes", Some(body)).await.is(201).json();
+        uuids.push(made["uuid"].as_str().unwrap().to_owned());
+    }
+    site.call("PUT", "/v1/nodes/n1/maintenance", Some(json!({"reason": "r"}))).await.is(202);
+    site.call("PUT", "/v1/nodes/n2/traits", Some(json!({"traits": ["CUSTOM_X"]}))).await.is(204);
+    uuids
+}
+
+#[tokio::test]
+async fn a_list_that_is_written_from_columns_says_what_documents_say() {
+    let site = Site::new().await;
+    varied(&site).await;
+    let held = site.store.node("n1").await.unwrap().node.uuid;
+    let claim = site.conductor.claim(held).await.unwrap();
+    let fields = "uuid,name,instance_uuid,instance_name,power_state,provision_state,provision_updated_at,maintenance,\
+                  retired,fault,driver,resource_class,conductor_group,chassis_uuid,owner,lessee,shard,parent_node,\
+                  description,reservation";
+    let fields: String = fields.split_whitespace().collect();
+    let path = |more: &str| format!("/v1/nodes?include_children=true&sort_key=name&fields={fields}{more}");
+    let columns = site.get(&path("")).await.is(200).json();
+    // `extra` has no column, so that this one is read from the documents.
+    let mut documents = site.get(&path(",extra")).await.is(200).json();
+    for node in documents["nodes"].as_array_mut().unwrap() {
+        assert!(node.as_object_mut().unwrap().remove("extra").is_some());
+    }
+    assert_eq!(columns, documents);
+    assert_eq!(columns["nodes"].as_array().map(Vec::len), Some(3));
+    assert_eq!(columns["nodes"][0]["reservation"], "seed");
+    assert_eq!(columns["nodes"][2]["parent_node"], columns["nodes"][0]["uuid"]);
+    let page = site.get("/v1/nodes?limit=1&fields=name").await.json();
+    let next = page["next"].as_str().unwrap();
+    let uuid = columns["nodes"][0]["uuid"].as_str().unwrap();
+    assert!(next.ends_with(&format!("&fields=name&limit=1&marker={uuid}")), "{next}");
+    // A state that old clients know by no name.
+    site.at(10, "POST", "/v1/nodes", Some(json!({"driver": "ipmi"}))).await.is(201);
+    let last =
+        async |minor| site.at(minor, "GET", "/v1/nodes", None).await.is(200).json()["nodes"][2].clone();
+    assert_eq!(last(1).await["provision_state"], Value::Null);
+    assert_eq!(last(2).await["provision_state"], "available");
+    claim.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_whole_node_of_a_list_is_the_node_whatever_was_listed_before() {
+    let site = Site::new().await;
+    let uuids = varied(&site).await;
+    for turn in 0..3 {
+        for minor in [1, 30, 72, model::version::Microversion::MAX.minor()] {
+            // Once from the documents, once from what was made of them.
+            for _ in 0..2 {
+                let list = site.at(minor, "GET", "/v1/nodes/detail", None).await.is(200).json();
+                let nodes = list["nodes"].as_array().unwrap();
+                assert_eq!(nodes.len(), 2);
+                for (node, uuid) in nodes.iter().zip(&uuids) {
+                    let alone =
+                        site.at(minor, "GET", &format!("/v1/nodes/{uuid}"), None).await.is(200).json();
+                    assert_eq!(*node, alone, "turn {turn}, 1.{minor}");
+                }
+            }
+        }
+        let patch = json!([{"op": "add", "path": "/extra/turn", "value": turn}]);
+        site.call("PATCH", "/v1/nodes/n1", Some(patch)).await.is(200);
+        // Whoever holds it is not in its document.
+        if turn == 1 {
+            let node = site.store.node("n2").await.unwrap().node.uuid;
+            std::mem::forget(site.conductor.claim(node).await.unwrap());
+        }
+    }
+    let held = site.get("/v1/nodes/detail").await.json();
+    assert_eq!(held["nodes"][1]["reservation"], "seed");
+    // Another node under the same UUID is another node.
+    let delete = format!("/v1/nodes/{}", uuids[0]);
+    site.call("DELETE", "/v1/nodes/n3", None).await.is(204);
+    site.call("DELETE", &delete, None).await.is(204);
+    let again = json!({"driver": "ipmi", "name": "anew", "uuid": uuids[0]});
+    site.call("POST", "/v1/nodes", Some(again)).await.is(201);
+    let list = site.get("/v1/nodes/detail").await.json();
+    assert_eq!(list["nodes"][1]["name"], "anew");
+}

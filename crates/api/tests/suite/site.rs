@@ -119,6 +119,7 @@ impl Site {
             conductor: conductor.clone(),
             settings,
             started_at: Timestamp::now(),
+            shown_nodes: api::baremetal::ShownNodes::default(),
         });
         Self {
             operator: api::operator_router(Arc::clone(&state)),

@@ -47,6 +47,7 @@ impl Site {
             conductor: conductor.clone(),
             settings: Settings::default(),
             started_at: jiff::Timestamp::now(),
+            shown_nodes: api::baremetal::ShownNodes::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

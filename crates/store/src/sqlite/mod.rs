@@ -12,6 +12,7 @@ mod writer;
 pub(crate) use readers::Readers;
 pub(crate) use writer::{Write, Writer};
 
+use crate::cells::{Cells, Visit};
 use crate::statements::{Item, Statements};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
@@ -26,6 +27,7 @@ use sqlx_core::HashMap;
 use sqlx_core::any::{AnyColumn, AnyTypeInfoKind, AnyValue, AnyValueKind};
 use sqlx_core::ext::ustr::UStr;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,6 +41,14 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 /// A connection to a SQLite database that exists.
 pub(crate) struct Sqlite {
     connection: rusqlite::Connection,
+    /// The columns of statements by their text.
+    columns: RefCell<HashMap<String, Arc<Columns>>>,
+}
+
+/// A statement's columns.
+struct Columns {
+    names: Vec<UStr>,
+    places: Arc<HashMap<UStr, usize>>,
 }
 
 impl std::fmt::Debug for Sqlite {
@@ -54,7 +64,7 @@ impl Sqlite {
         let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
         connection.execute_batch(PRAGMAS).map_err(error)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { connection })
+        Ok(Self { connection, columns: RefCell::default() })
     }
 
     /// Runs statements that take and return nothing.
@@ -76,13 +86,11 @@ impl Sqlite {
         };
         let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
         bind(&mut statement, arguments).map_err(error)?;
-        let names: Vec<UStr> = statement.column_names().into_iter().map(UStr::new).collect();
-        let places: HashMap<UStr, usize> = names.iter().cloned().zip(0..).collect();
-        let places = Arc::new(places);
+        let columns = self.columns(sql, &statement);
         let mut items = Vec::new();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(error)? {
-            items.push(Either::Right(any_row(row, &names, &places).map_err(error)?));
+            items.push(Either::Right(any_row(row, &columns).map_err(error)?));
             if items.len() == limit {
                 return Ok(items);
             }
@@ -90,6 +98,34 @@ impl Sqlite {
         drop(rows);
         items.push(Either::Left(self.result()));
         Ok(items)
+    }
+
+    /// Shows the rows of one statement as they lie in the database's pages, without a copy.
+    pub fn visit(&self, sql: &str, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
+        bind(&mut statement, arguments).map_err(error)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(error)? {
+            visit(row)?;
+        }
+        Ok(())
+    }
+
+    /// The statement's columns, which its text tells.
+    fn columns(&self, sql: &str, statement: &Statement<'_>) -> Arc<Columns> {
+        let mut known = self.columns.borrow_mut();
+        if let Some(columns) = known.get(sql) {
+            return Arc::clone(columns);
+        }
+        // As with the statements themselves, the few that are run often come again soon.
+        if known.len() >= STATEMENTS {
+            known.clear();
+        }
+        let names: Vec<UStr> = statement.column_names().into_iter().map(UStr::new).collect();
+        let places = Arc::new(names.iter().cloned().zip(0..).collect());
+        let columns = Arc::new(Columns { names, places });
+        known.insert(sql.to_owned(), Arc::clone(&columns));
+        columns
     }
 
     fn result(&self) -> AnyQueryResult {
@@ -151,7 +187,7 @@ fn borrowed(value: &AnyValueKind) -> ValueRef<'_> {
     }
 }
 
-fn any_row(row: &Row<'_>, names: &[UStr], places: &Arc<HashMap<UStr, usize>>) -> rusqlite::Result<AnyRow> {
+fn any_row(row: &Row<'_>, Columns { names, places }: &Columns) -> rusqlite::Result<AnyRow> {
     let mut columns = Vec::with_capacity(names.len());
     let mut values = Vec::with_capacity(names.len());
     for (ordinal, name) in names.iter().enumerate() {
@@ -159,16 +195,30 @@ fn any_row(row: &Row<'_>, names: &[UStr], places: &Arc<HashMap<UStr, usize>>) ->
             ValueRef::Null => (AnyTypeInfoKind::Null, AnyValueKind::Null(AnyTypeInfoKind::Null)),
             ValueRef::Integer(value) => (AnyTypeInfoKind::BigInt, AnyValueKind::BigInt(value)),
             ValueRef::Real(value) => (AnyTypeInfoKind::Double, AnyValueKind::Double(value)),
-            ValueRef::Text(text) => (
-                AnyTypeInfoKind::Text,
-                AnyValueKind::Text(Arc::new(String::from_utf8_lossy(text).into_owned())),
-            ),
+            ValueRef::Text(text) => {
+                // Much faster than to look for what is no text, which never is there.
+                let text = str::from_utf8(text)
+                    .map_or_else(|_| String::from_utf8_lossy(text).into_owned(), str::to_owned);
+                (AnyTypeInfoKind::Text, AnyValueKind::Text(Arc::new(text)))
+            }
             ValueRef::Blob(bytes) => (AnyTypeInfoKind::Blob, AnyValueKind::Blob(Arc::new(bytes.to_vec()))),
         };
         columns.push(AnyColumn { ordinal, name: name.clone(), type_info: AnyTypeInfo { kind: type_info } });
         values.push(AnyValue { kind });
     }
     Ok(AnyRow { column_names: Arc::clone(places), columns, values })
+}
+
+impl Cells for Row<'_> {
+    fn text(&self, column: usize) -> crate::Result<Option<&str>> {
+        let cell = self.get_ref(column).map_err(error)?;
+        Ok(cell.as_str_or_null().map_err(|source| error(source.into()))?)
+    }
+
+    fn number(&self, column: usize) -> crate::Result<Option<i64>> {
+        let cell = self.get_ref(column).map_err(error)?;
+        Ok(cell.as_i64_or_null().map_err(|source| error(source.into()))?)
+    }
 }
 
 /// What SQLite said.

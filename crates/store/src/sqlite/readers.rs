@@ -1,6 +1,7 @@
 //! The connections that read.
 
 use super::Sqlite;
+use crate::cells::Visit;
 use crate::statements::Item;
 use sqlx::Error;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -45,6 +46,11 @@ impl Readers {
     /// As [`crate::statements::Statements::optional`], at once.
     pub fn first(&self, sql: &str, arguments: Option<AnyArguments>) -> Result<Option<AnyRow>, Error> {
         self.lend(|connection| connection.first(sql, arguments)).and_then(|row| row)
+    }
+
+    /// As [`Sqlite::visit`].
+    pub fn visit(&self, sql: &str, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
+        self.lend(|connection| connection.visit(sql, arguments, visit))?
     }
 
     /// Closes the connections.

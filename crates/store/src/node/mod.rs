@@ -1,25 +1,27 @@
 //! Nodes: one document, projected columns, sealed secrets.
 
+mod columns;
+mod list;
+mod sealed;
+
+pub use list::NodeQuery;
+pub(crate) use sealed::{put_secrets, take_secrets};
+
 use crate::claim::{self, Claim};
-use crate::listed::{self, ListedNode};
-use crate::select::{Column, Select, SortDirection};
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
-use model::Secret;
 use model::bios::BiosSetting;
-use model::compute::scheduler::size;
 use model::event::{EventKind, LogEvent};
 use model::firmware::FirmwareComponent;
 use model::history::HistoryEntry;
-use model::node::{Node, Object, Origin};
-use model::secret::{MASK, is_secret_key};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use model::node::{Node, Origin};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use telemetry::request;
 use uuid::Uuid;
+
+use columns::projected;
 
 /// A node with what is known about it beside its document.
 #[derive(Debug, Clone)]
@@ -64,129 +66,6 @@ impl Edit {
     }
 }
 
-/// Filters of a list of nodes. Everything given must hold.
-#[derive(Debug, Clone, Default)]
-pub struct NodeQuery {
-    /// Column and exact value; see [`NodeQuery::TEXT_COLUMNS`].
-    pub equal: Vec<(&'static str, String)>,
-    /// Has an instance, or has none.
-    pub associated: Option<bool>,
-    /// In maintenance or not.
-    pub maintenance: Option<bool>,
-    /// Retired or not.
-    pub retired: Option<bool>,
-    /// One of these shards.
-    pub shards: Vec<String>,
-    /// Has a shard, or has none.
-    pub sharded: Option<bool>,
-    /// Text within the description.
-    pub description_contains: Option<String>,
-    /// Owner or lessee is this project.
-    pub project: Option<String>,
-    /// Children too; otherwise only nodes without a parent (unless `parent_node` is asked for).
-    pub include_children: bool,
-    /// Sort column; see [`NodeQuery::SORT_COLUMNS`]. None: order of creation.
-    pub sort: Option<&'static str>,
-    /// Direction.
-    pub direction: SortDirection,
-    /// Start behind this node.
-    pub marker: Option<Uuid>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-impl NodeQuery {
-    /// Columns that `equal` may name.
-    pub const TEXT_COLUMNS: &'static [&'static str] = &[
-        "chassis_uuid",
-        "instance_uuid",
-        "provision_state",
-        "driver",
-        "resource_class",
-        "fault",
-        "conductor_group",
-        "owner",
-        "lessee",
-        "parent_node",
-        "instance_name",
-    ];
-
-    /// API field and the column that sorts by it.
-    pub const SORT_COLUMNS: &'static [(&'static str, &'static str)] = &[
-        ("id", "id"),
-        ("uuid", "uuid"),
-        ("name", "name"),
-        ("instance_uuid", "instance_uuid"),
-        ("provision_state", "provision_state"),
-        ("power_state", "power_state"),
-        ("driver", "driver"),
-        ("maintenance", "maintenance"),
-        ("retired", "retired"),
-        ("fault", "fault"),
-        ("resource_class", "resource_class"),
-        ("conductor_group", "conductor_group"),
-        ("owner", "owner"),
-        ("lessee", "lessee"),
-        ("shard", "shard"),
-        ("parent_node", "parent_node"),
-        ("description", "description"),
-        ("instance_name", "instance_name"),
-        ("created_at", "created_us"),
-        ("updated_at", "updated_us"),
-        ("provision_updated_at", "provision_updated_us"),
-    ];
-}
-
-/// What is sealed of a node. Pointers are JSON pointers into the named object.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Secrets {
-    driver_info: Vec<(String, Value)>,
-    driver_internal_info: Vec<(String, Value)>,
-    instance_info: Vec<(String, Value)>,
-    agent_token: Option<String>,
-}
-
-/// Takes the secrets out of an object, at any depth, and leaves masks.
-pub(crate) fn take_secrets(object: &mut Object, prefix: &str, out: &mut Vec<(String, Value)>) {
-    for (key, value) in object.iter_mut() {
-        let pointer = format!("{prefix}/{}", key.replace('~', "~0").replace('/', "~1"));
-        if is_secret_key(key) && !value.is_null() {
-            if value.as_str() != Some(MASK) {
-                out.push((pointer, value.take()));
-                *value = Value::from(MASK);
-            }
-        } else {
-            take_nested(value, &pointer, out);
-        }
-    }
-}
-
-fn take_nested(value: &mut Value, pointer: &str, out: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(inner) => take_secrets(inner, pointer, out),
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                take_nested(item, &format!("{pointer}/{index}"), out);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Puts back what [`take_secrets`] took.
-pub(crate) fn put_secrets(object: &mut Object, secrets: Vec<(String, Value)>) {
-    let mut whole = Value::Object(std::mem::take(object));
-    for (pointer, secret) in secrets {
-        if let Some(place) = whole.pointer_mut(&pointer) {
-            *place = secret;
-        }
-    }
-    if let Value::Object(inner) = whole {
-        *object = inner;
-    }
-}
-
 /// Did a user just ask for something that takes work?
 fn asks_for_work(before: &Node, edit: &Edit) -> bool {
     let after = &edit.node;
@@ -197,44 +76,6 @@ fn asks_for_work(before: &Node, edit: &Edit) -> bool {
 }
 
 impl Store {
-    /// Splits a node into the document that may be shown and the sealed rest.
-    fn encode(&self, node: &Node) -> Result<(String, Option<Vec<u8>>)> {
-        let mut shown = node.clone();
-        let mut secrets = Secrets::default();
-        take_secrets(&mut shown.driver_info, "", &mut secrets.driver_info);
-        take_secrets(&mut shown.driver_internal_info, "", &mut secrets.driver_internal_info);
-        take_secrets(&mut shown.instance_info, "", &mut secrets.instance_info);
-        if let Some(token) = shown.agent.token.take() {
-            secrets.agent_token = Some(token.expose().to_owned());
-            shown.agent.token = Some(Secret::new(MASK));
-        }
-        let corrupt = |source| StoreError::Corrupt { what: label(node.uuid), source };
-        let empty = secrets.driver_info.is_empty()
-            && secrets.driver_internal_info.is_empty()
-            && secrets.instance_info.is_empty()
-            && secrets.agent_token.is_none();
-        let sealed = if empty {
-            None
-        } else {
-            let plain = serde_json::to_vec(&secrets).map_err(corrupt)?;
-            Some(self.sealer().seal(&label(node.uuid), &plain)?)
-        };
-        Ok((serde_json::to_string(&shown).map_err(corrupt)?, sealed))
-    }
-
-    /// Puts the sealed part back into a node as read.
-    fn unseal(&self, node: &mut Node, sealed: Option<Vec<u8>>) -> Result<()> {
-        let Some(sealed) = sealed else { return Ok(()) };
-        let plain = self.sealer().open_sealed(&label(node.uuid), &sealed)?;
-        let secrets: Secrets = serde_json::from_slice(&plain)
-            .map_err(|source| StoreError::Corrupt { what: label(node.uuid), source })?;
-        put_secrets(&mut node.driver_info, secrets.driver_info);
-        put_secrets(&mut node.driver_internal_info, secrets.driver_internal_info);
-        put_secrets(&mut node.instance_info, secrets.instance_info);
-        node.agent.token = secrets.agent_token.map(Secret::new);
-        Ok(())
-    }
-
     /// Registers a node. [`StoreError::Duplicate`] names the field that is taken.
     pub async fn create_node(&self, node: &Node, events: &[LogEvent]) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
@@ -263,11 +104,13 @@ impl Store {
             event::insert(&mut tx, event, None).await?;
         }
         tx.commit().await?;
-        self.nudge();
+        if node.due.is_some() {
+            self.nudge();
+        }
         Ok(())
     }
 
-    /// Reads a node by UUID or name; secrets stay masked.
+    /// Reads a node by UUID or name; secrets stay masked. What reads as a UUID is one.
     pub async fn node(&self, ident: &str) -> Result<NodeRow> {
         let row = self.node_row(ident).await?;
         decode_row(&row)
@@ -289,30 +132,15 @@ impl Store {
     }
 
     async fn node_row(&self, ident: &str) -> Result<AnyRow> {
-        sqlx::query(
-            "SELECT doc, secrets, lease_holder FROM nodes WHERE uuid = $1 OR name = $2 \
-             ORDER BY CASE WHEN uuid = $1 THEN 0 ELSE 1 END LIMIT 1",
-        )
-        .bind(ident.to_ascii_lowercase())
-        .bind(ident)
-        .fetch_optional(self.read())
-        .await?
-        .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
-    }
-
-    /// Lists nodes; secrets stay masked.
-    pub async fn nodes(&self, query: &NodeQuery) -> Result<Vec<NodeRow>> {
-        select(query).fetch(self.read()).await?.iter().map(decode_row).collect()
-    }
-
-    /// Lists nodes to be shown: objects that are only carried are not read.
-    pub async fn listed_nodes(&self, query: &NodeQuery) -> Result<Vec<ListedNode>> {
-        let rows = select(query).fetch(self.read()).await?;
-        let listed = |row: &AnyRow| {
-            let (node, carried) = listed::decode(row.try_get("doc")?)?;
-            Ok(ListedNode { node, carried, reservation: row.try_get("lease_holder")? })
+        let query = match Uuid::try_parse(ident) {
+            Ok(uuid) => sqlx::query("SELECT doc, secrets, lease_holder FROM nodes WHERE uuid = $1")
+                .bind(uuid.to_string()),
+            Err(_) => sqlx::query("SELECT doc, secrets, lease_holder FROM nodes WHERE name = $1").bind(ident),
         };
-        rows.iter().map(listed).collect()
+        query
+            .fetch_optional(self.read())
+            .await?
+            .ok_or_else(|| StoreError::NotFound { what: "Node", ident: ident.to_owned() })
     }
 
     /// Changes a node: reads it with its secrets, lets `change` edit it, writes it with its events, in one transaction.
@@ -379,7 +207,7 @@ impl Store {
                 });
             }
             measure::moved(before, &edit.node, now);
-            self.write_node(tx, &edit.node, release).await?;
+            self.write_node(tx, before, &edit.node, release).await?;
         } else if release {
             claim::end(tx, uuid).await?;
         }
@@ -401,16 +229,25 @@ impl Store {
         self.open_node(&read_guarded(tx, uuid, guard).await?)
     }
 
-    /// Writes a node within a transaction; `release` ends its claim.
-    pub(crate) async fn write_node(&self, tx: &mut Write, node: &Node, release: bool) -> Result<()> {
+    /// Writes a node that was changed, within a transaction; `release` ends its claim.
+    pub(crate) async fn write_node(
+        &self,
+        tx: &mut Write,
+        before: &Node,
+        node: &Node,
+        release: bool,
+    ) -> Result<()> {
         let (doc, sealed) = self.encode(node)?;
-        let columns = projected(node);
+        // Columns that stay are not named: each that is costs its indexes a change.
+        let mut columns = projected(node);
+        let mut old = projected(before).into_iter();
+        columns.retain(|column| old.next().as_ref() != Some(column));
         let sets: Vec<_> =
-            columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}", n + 1)).collect();
+            columns.iter().enumerate().map(|(n, (name, _))| format!("{name} = ${}, ", n + 1)).collect();
         let count = columns.len();
         let sql = format!(
-            "UPDATE nodes SET {}{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
-            sets.join(", "),
+            "UPDATE nodes SET {}revision = revision + 1{}, doc = ${}, secrets = ${} WHERE uuid = ${}",
+            sets.concat(),
             if release { claim::END } else { "" },
             count + 1,
             count + 2,
@@ -459,39 +296,6 @@ impl Store {
     }
 }
 
-/// The statement of a list: `doc`, `lease_holder`.
-fn select(query: &NodeQuery) -> Select {
-    let mut select = Select::new("doc, lease_holder", "nodes");
-    for (column, value) in &query.equal {
-        debug_assert!(NodeQuery::TEXT_COLUMNS.contains(column));
-        select.equal(column, Column::Text(Some(value.clone())));
-    }
-    for (column, value) in [("maintenance", query.maintenance), ("retired", query.retired)] {
-        if let Some(value) = value {
-            select.equal(column, Column::flag(value));
-        }
-    }
-    for (column, value) in [("instance_uuid", query.associated), ("shard", query.sharded)] {
-        if let Some(value) = value {
-            select.is_set(column, value);
-        }
-    }
-    if !query.shards.is_empty() {
-        select.one_of("shard", &query.shards);
-    }
-    if let Some(text) = &query.description_contains {
-        select.contains("description", text);
-    }
-    if let Some(project) = &query.project {
-        select.either_equal(["owner", "lessee"], Column::Text(Some(project.clone())));
-    }
-    if !query.include_children && !query.equal.iter().any(|(column, _)| *column == "parent_node") {
-        select.is_set("parent_node", false);
-    }
-    select.page(query.sort, query.direction, query.marker, query.limit);
-    select
-}
-
 async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<AnyRow> {
     let sql =
         format!("SELECT doc, secrets, lease_holder, lease_epoch FROM nodes WHERE uuid = $1{}", tx.row_lock());
@@ -515,10 +319,6 @@ async fn read_guarded(tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<An
         Guard::Any => {}
     }
     Ok(row)
-}
-
-fn label(uuid: Uuid) -> String {
-    format!("node {uuid}")
 }
 
 /// The nodes in whose documents a word stands, which has none of the characters that `LIKE` reads; without their secrets.
@@ -551,36 +351,4 @@ fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
         ("uuid", Some(node.uuid.to_string()))
     };
     StoreError::Duplicate { what: "node", field, value: value.unwrap_or_default() }
-}
-
-/// The columns that mirror the document.
-fn projected(node: &Node) -> Vec<(&'static str, Column)> {
-    use Column as C;
-    let number = |what: &str| C::Number(size(node, what).map(|size| i64::try_from(size).unwrap_or(i64::MAX)));
-    vec![
-        ("name", C::text(node.name.as_deref())),
-        ("instance_uuid", C::text(node.instance_uuid.as_deref())),
-        ("provision_state", C::text(Some(node.provision_state.as_str()))),
-        ("power_state", C::text(node.power_state.map(|state| state.as_str()))),
-        ("driver", C::text(Some(&node.driver))),
-        ("maintenance", C::flag(node.maintenance)),
-        ("retired", C::flag(node.retired)),
-        ("fault", C::text(node.fault.map(|fault| fault.as_str()))),
-        ("resource_class", C::text(node.resource_class.as_deref())),
-        ("conductor_group", C::text(Some(&node.conductor_group))),
-        ("chassis_uuid", C::id(node.chassis_uuid)),
-        ("owner", C::text(node.owner.as_deref())),
-        ("lessee", C::text(node.lessee.as_deref())),
-        ("shard", C::text(node.shard.as_deref())),
-        ("parent_node", C::id(node.parent_node)),
-        ("description", C::text(node.description.as_deref())),
-        ("instance_name", C::text(node.instance_name.as_deref())),
-        ("created_us", C::time(Some(node.created_at))),
-        ("updated_us", C::time(node.updated_at)),
-        ("provision_updated_us", C::time(node.provision_updated_at)),
-        ("due_us", C::time(node.due)),
-        ("cpus", number("cpus")),
-        ("memory_mb", number("memory_mb")),
-        ("local_gb", number("local_gb")),
-    ]
 }
