@@ -22,6 +22,7 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
 use sqlx_core::any::AnyValueKind;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 use telemetry::{Timer, table};
@@ -42,8 +43,8 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_
 /// Number of the advisory lock: "billet" as bytes.
 const LOCK: i64 = 0x0062_696c_6c65_7400;
 
-/// Connections on which changes are made. All those of a process are 22, so that four fit into PostgreSQL's usual hundred: what there is
-/// to do is bound by the processors long before.
+/// Connections on which changes are made. All those of a process are 22 to 28, so that three or four fit into PostgreSQL's usual hundred:
+/// what there is to do is bound by the processors long before.
 fn changes() -> Room {
     let kept = |lane| match lane {
         Lane::Work => 3,
@@ -56,8 +57,12 @@ fn changes() -> Room {
 
 /// Connections that read.
 fn looks() -> Room {
+    // A list is written while it is read.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let for_lists = u32::try_from(cores).unwrap_or(u32::MAX).clamp(2, 8);
     let kept = |lane| match lane {
-        Lane::Work | Lane::Look => 2,
+        Lane::Look => for_lists,
+        Lane::Work => 2,
         Lane::Machine | Lane::Change | Lane::Members => 1,
     };
     Room::new(kept, 1)
