@@ -154,10 +154,7 @@ async fn run(
             done.rounds += 1;
         }
     };
-    let (deployed, violence) = tokio::join!(deploying, violence);
-    // A node that failed says more than what did not come to pass for that.
-    let deployed: Deployed = deployed?;
-    let mut outcome = violence?;
+    let (deployed, mut outcome): (Deployed, Outcome) = tokio::try_join!(deploying, violence)?;
     outcome.took = began.elapsed();
     outcome.rounds = deployed.rounds;
     outcome.acknowledged = deployed.requests.acknowledged;
