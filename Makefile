@@ -38,7 +38,7 @@ postgres: build
 
 # Processes that share a database are killed and stopped while they deploy simulated machines; nothing may be lost. The long one is soak.
 crash: build
-	$(LAB) soak --machines 30 --machine-time 4000 --limit 280
+	$(LAB) soak --machines 30 --machine-time 2000 --once --limit 280
 
 soak: build
 	$(LAB) soak --processes 3 --machines 1000

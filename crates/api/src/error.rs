@@ -1,6 +1,7 @@
 //! Errors as the bare-metal API shows them: `{"error_message": "<JSON text>"}`, the text being
 //! `{"faultcode", "faultstring", "debuginfo"}`. Ironic's clients parse exactly that.
 
+use crate::gate;
 use axum::http::StatusCode;
 use conductor::RequestError;
 use model::driver::InterfaceError;
@@ -151,6 +152,17 @@ impl From<StoreError> for ApiError {
                 tracing::error!(%error, "a request was refused");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, capitalised(&error))
             }
+            StoreError::Busy => {
+                tracing::warn!(%error, "a request was refused");
+                Self::busy(capitalised(&error), gate::soon())
+            }
+            StoreError::Away(_) => {
+                tracing::error!(%error, "the database failed a request");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The database can't be reached just now. Look whether what you asked for was done before you ask for it again.",
+                )
+            }
             StoreError::Seal { .. } | StoreError::Database(_) | StoreError::Corrupt { .. } => {
                 tracing::error!(%error, "the database failed a request");
                 Self::new(
@@ -188,5 +200,19 @@ impl From<RequestError> for ApiError {
 impl From<InterfaceError> for ApiError {
     fn from(error: InterfaceError) -> Self {
         Self::invalid(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_busy_or_away_is_asked_again_later() {
+        let busy = ApiError::from(StoreError::Busy);
+        assert_eq!(busy.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(busy.retry_after.is_some_and(|seconds| (1..=3).contains(&seconds)), "{busy:?}");
+        let away = ApiError::from(StoreError::Aborted);
+        assert_eq!((away.status, away.comes_again()), (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER)));
     }
 }

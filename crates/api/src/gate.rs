@@ -2,7 +2,8 @@
 //!
 //! Each request belongs to a [`Class`], and each class has a [`Gate`]: so many at work, so many waiting for so long, and everybody
 //! else is told 503 with `Retry-After` at once. What was not let in was not begun. Classes don't share room, so that a flood of
-//! listings leaves heartbeats, changes and calls that wait for a BMC alone.
+//! listings leaves heartbeats, changes and calls that wait for a BMC alone. Behind the gates they don't share connections to the database either
+//! ([`Class::lane`]).
 //!
 //! Bodies are bounded by bytes, not by number ([`Budget`]): those of requests while they are read and worked on, those of answers until
 //! the client has taken them.
@@ -16,6 +17,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
+use store::Lane;
 use telemetry::{Timer, table};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -49,6 +51,15 @@ impl Class {
             Class::Slow => "slow",
             Class::Transfer => "transfer",
             Class::Free => "free",
+        }
+    }
+
+    /// Whose connections to the database it uses.
+    pub(crate) const fn lane(self) -> Lane {
+        match self {
+            Class::Machine => Lane::Machine,
+            Class::Look => Lane::Look,
+            Class::Change | Class::Slow | Class::Transfer | Class::Free => Lane::Change,
         }
     }
 
@@ -310,10 +321,15 @@ pub struct Refused {
 impl Refused {
     /// Counts the refusal, and spreads those who come again over a few seconds.
     pub fn new(class: Class, reason: Reason) -> Self {
-        static TURN: AtomicU32 = AtomicU32::new(0);
         table::HTTP_REFUSED.count([class.as_str(), reason.as_str()]);
-        Self { class, reason, retry_after: 1 + TURN.fetch_add(1, Ordering::Relaxed) % 3 }
+        Self { class, reason, retry_after: soon() }
     }
+}
+
+/// When to come again, in seconds: another one each time, so that they don't come together.
+pub(crate) fn soon() -> u32 {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    1 + TURN.fetch_add(1, Ordering::Relaxed) % 3
 }
 
 impl From<Refused> for ApiError {

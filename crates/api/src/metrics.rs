@@ -14,6 +14,8 @@ use axum::response::Response;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use store::Lane;
+use store::lane::within;
 use telemetry::request::Origin;
 use telemetry::{SPANS, Timer, span, table};
 use tokio::sync::Mutex;
@@ -134,7 +136,7 @@ async fn scrape(state: &ApiState) -> Response {
     {
         let mut asked = ASKED.lock().await;
         if asked.is_none_or(|asked| asked.elapsed() >= FRESH) {
-            if let Err(error) = state.store.measure(jiff::Timestamp::now()).await {
+            if let Err(error) = within(Lane::Look, state.store.measure(jiff::Timestamp::now())).await {
                 tracing::error!(%error, "nodes can't be counted for the metrics");
             }
             telemetry::process::read();

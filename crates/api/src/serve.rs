@@ -17,6 +17,7 @@ use axum::response::Response;
 use model::version::{Microversion, NO_DOT_JSON};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+use store::lane::within;
 use telemetry::request::on_behalf_of;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -126,7 +127,7 @@ async fn serve(
     let caller = if route.public {
         Caller::default()
     } else {
-        let identified = state.settings.auth.identify(&parts.headers).await;
+        let identified = within(route.class.lane(), state.settings.auth.identify(&parts.headers)).await;
         identified.inspect_err(|_| progress.base_url = base_url(state, &parts))?
     };
     if !version.has(route.since) {
@@ -163,7 +164,7 @@ async fn serve(
         base_url: base_url(state, &parts) + mount,
         arrived_at: arrived_at(&parts),
     };
-    call.authorize(route).await?;
+    within(route.class.lane(), call.authorize(route)).await?;
     call.body = body::read(body, &parts.headers, route.body_limit, &state.settings.gates.requests).await?;
     let pass = state.settings.gates.enter(route.class).await?;
     // A task of its own: a client that hangs up leaves no half-done work and no claim behind, and a defect in one handler
@@ -172,7 +173,7 @@ async fn serve(
         let _pass = pass;
         (route.handler)(call).await
     };
-    let work = on_behalf_of(Some(progress.measured.origin()), work);
+    let work = within(route.class.lane(), on_behalf_of(Some(progress.measured.origin()), work));
     let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(ApiError::new(

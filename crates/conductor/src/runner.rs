@@ -28,8 +28,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Nodes that are taken up in one round.
-const ROUND: i64 = 256;
+/// Nodes that are taken up in one round, and changes that may wait for their turn before no more are: a node that is claimed and
+/// then waits is kept from others who might have time for it.
+const ROUND: usize = 256;
+/// Until those who wait are looked at again.
+const BREATH: Duration = Duration::from_millis(50);
 /// Longest sleep: a look at the clock in case a nudge was lost.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 /// Pause after the database failed, and before a BMC or agent that failed is asked again.
@@ -69,13 +72,18 @@ async fn take_up(
     let served =
         Served { conductor_group: settings.conductor_group.clone(), drivers: settings.drivers.clone() };
     let now = Timestamp::now();
+    let room = ROUND.saturating_sub(conductor.store().backlog());
+    if room == 0 {
+        return Ok(BREATH);
+    }
     // Most wake-ups find nothing, and readers don't stand in the writers' queue.
     let Some(next) = conductor.store().next_due(&served).await? else { return Ok(LONGEST_SLEEP) };
     if next > now {
         return Ok(Duration::try_from(next.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP));
     }
     // Without a session nothing is claimed; the next one nudges.
-    let Some(claimed) = conductor.claim_due(&served, now, ROUND).await? else { return Ok(LONGEST_SLEEP) };
+    let claimed = conductor.claim_due(&served, now, i64::try_from(room).unwrap_or_default()).await?;
+    let Some(claimed) = claimed else { return Ok(LONGEST_SLEEP) };
     for (held, node) in claimed {
         visits.spawn(attend(conductor.clone(), held, node, stop.clone()));
     }

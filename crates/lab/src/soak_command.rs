@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Between two acts of violence, milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     every: u64,
+    /// Do each kind of act once, and no more.
+    #[arg(long)]
+    once: bool,
     /// All machines have to be active within this time, seconds.
     #[arg(long, value_name = "S", default_value_t = 1800)]
     limit: u64,
@@ -51,6 +54,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         machines: arguments.machines,
         seed: arguments.seed,
         every: Duration::from_millis(arguments.every),
+        once: arguments.once,
         limit: Duration::from_secs(arguments.limit),
         times: Times { boot: time, write: time, ..Times::default() },
     };
@@ -62,21 +66,37 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () = stop.wait() => bail!("broken off by a signal"),
     };
     say!(
-        "{} machines are active after {:.0} s, each disk as it was asked for, no node held by two at one time",
+        "{} machines are active after {:.0} s ({} times over), each disk as it was asked for; {} claims, no two of one node at one time",
         options.machines,
-        outcome.took.as_secs_f64()
+        outcome.took.as_secs_f64(),
+        outcome.rounds,
+        outcome.claims
     );
     say!(
-        "{} processes were killed, {} stopped for longer than a session, the database was killed {} times",
-        outcome.kills,
-        outcome.pauses,
+        "{} processes were killed, {} of them for good; {} were stopped until their session was over; the database was killed {} times",
+        outcome.restarts + outcome.crashes,
+        outcome.crashes,
+        outcome.stops,
         outcome.database_kills
     );
+    for (kind, takeover) in [
+        ("killed for good", outcome.crashed),
+        ("stopped", outcome.stopped),
+        ("killed and started again", outcome.restarted),
+    ] {
+        say!(
+            "{} nodes of those {kind} were others' after {:.1} s (median) and at most {:.1} s",
+            takeover.nodes,
+            takeover.median.as_secs_f64(),
+            takeover.longest.as_secs_f64()
+        );
+    }
     say!(
         "{} requests were acknowledged and none lost ({} were sent again); {} images were written more than once",
         outcome.acknowledged,
         outcome.repeated,
         outcome.rewritten
     );
+    say!("a process had at most {:.0} MiB of memory", outcome.memory_mib);
     Ok(ExitCode::SUCCESS)
 }

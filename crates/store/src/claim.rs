@@ -62,6 +62,19 @@ pub struct ClaimSpan {
     pub last: Timestamp,
 }
 
+/// How it stands with the claim of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimState {
+    /// Node.
+    pub node: Uuid,
+    /// The epoch of its newest claim.
+    pub epoch: i64,
+    /// The session that holds it; none: it is free.
+    pub session: Option<Uuid>,
+    /// Somebody is to look at it now.
+    pub is_due: bool,
+}
+
 /// Ends a claim within another change of the row.
 pub(crate) const END: &str = ", lease_holder = NULL, lease_session = NULL";
 
@@ -143,6 +156,26 @@ impl Store {
             }
         }
         Ok(claims)
+    }
+
+    /// How it stands with the claims of all nodes, for those who watch over the conductors.
+    pub async fn claim_states(&self, now: Timestamp) -> Result<Vec<ClaimState>> {
+        let rows = sqlx::query("SELECT uuid, lease_epoch, lease_session, due_us FROM nodes")
+            .fetch_all(self.read())
+            .await?;
+        let mut states = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Ok(node) = Uuid::parse_str(row.try_get("uuid")?) else { continue };
+            let session: Option<&str> = row.try_get("lease_session")?;
+            let due: Option<i64> = row.try_get("due_us")?;
+            states.push(ClaimState {
+                node,
+                epoch: row.try_get("lease_epoch")?,
+                session: session.and_then(|session| Uuid::parse_str(session).ok()),
+                is_due: due.is_some_and(|due| due <= micros(now)),
+            });
+        }
+        Ok(states)
     }
 
     /// When the soonest free node of those is due: the past if one is due already.

@@ -12,7 +12,7 @@
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, micros};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -71,15 +71,15 @@ impl Store {
         buried: &[Uuid],
         ttl: Duration,
     ) -> Result<Joined> {
-        let mut tx = self.write().await?;
+        // Two that begin at one time meet in the index of living names.
+        let mut tx = self.write_rows().await?;
         let now = self.clock(&mut tx).await?;
         let mut created = now;
-        let rows = sqlx::query(
-            "SELECT session, created_us, seen_us, until_us, ended FROM conductors WHERE hostname = $1 ORDER BY id",
-        )
-        .bind(&presence.hostname)
-        .fetch_all(&mut *tx)
-        .await?;
+        let sql = format!(
+            "SELECT session, created_us, seen_us, until_us, ended FROM conductors WHERE hostname = $1 ORDER BY id{}",
+            tx.row_lock()
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&presence.hostname).fetch_all(&mut *tx).await?;
         for row in &rows {
             let known = parsed(row.try_get("session")?)?;
             created = created.min(row.try_get("created_us")?);

@@ -161,7 +161,7 @@ impl Store {
         let told = Arc::clone(&word);
         let store = Self {
             inner: Arc::new(Inner {
-                readers: Readers::Postgres(database.readers()),
+                readers: Readers::Postgres(database.clone()),
                 sealer: Sealer::open(&key)?,
                 notices: Some(Notices::start(&database, move |topic| told.heed(topic))),
                 writers: Writers::Postgres(database),
@@ -186,13 +186,17 @@ impl Store {
     ) -> Result<(), OpenError> {
         let own = self.key_mark();
         let outcome: Result<Vec<u8>> = async {
+            let sql = "SELECT value FROM site WHERE name = 'seal key'";
+            // It is there but for the first time, and a process that starts need not keep the others from their work.
+            if let Some(row) = sqlx::query(sql).fetch_optional(self.read()).await? {
+                return Ok(row.try_get("value")?);
+            }
             let mut tx = self.write().await?;
             sqlx::query("INSERT INTO site (name, value) VALUES ('seal key', $1) ON CONFLICT DO NOTHING")
                 .bind(own.to_vec())
                 .execute(&mut *tx)
                 .await?;
-            let row =
-                sqlx::query("SELECT value FROM site WHERE name = 'seal key'").fetch_one(&mut *tx).await?;
+            let row = sqlx::query(sql).fetch_one(&mut *tx).await?;
             tx.commit().await?;
             Ok(row.try_get("value")?)
         }
@@ -232,7 +236,16 @@ impl Store {
         }
     }
 
-    /// Changes that wait for their turn.
+    /// Changes of this process in the lane that this runs in which wait for a connection. SQLite's wait in one queue, whoever's they
+    /// are, and commit together: there it is none.
+    pub fn backlog(&self) -> usize {
+        match &self.inner.writers {
+            Writers::Sqlite(_) => 0,
+            Writers::Postgres(database) => database.backlog(),
+        }
+    }
+
+    /// Changes of this process that wait for their turn.
     pub(crate) fn waiting_writers(&self) -> usize {
         match &self.inner.writers {
             Writers::Sqlite(writer) => writer.waiting(),

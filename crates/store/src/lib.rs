@@ -28,6 +28,7 @@ pub mod image;
 mod inspection_rule;
 pub mod inventory;
 mod keypair;
+pub mod lane;
 pub mod listed;
 mod measure;
 mod migrations;
@@ -63,11 +64,12 @@ mod volume;
 pub use archive::ArchiveError;
 pub use cells::Cells;
 pub use check::Report;
-pub use claim::{Claim, ClaimSpan, Holder, Served};
+pub use claim::{Claim, ClaimSpan, ClaimState, Holder, Served};
 pub use conductor::{Joined, Member, Presence};
 pub use database::{OpenError, Store};
 pub use image::ImageQuery;
 pub use inventory::Inventory;
+pub use lane::Lane;
 pub use listed::ListedNode;
 pub use network::NetworkError;
 pub use network_address::AddressWish;
@@ -142,7 +144,15 @@ pub enum StoreError {
         "the change was dropped together with another one that could not be written; nothing of it was written, try again"
     )]
     Aborted,
-    /// The database itself failed (connection lost, file damaged).
+    /// Too much is to be done at once: nothing of this was begun. Retry later.
+    #[error(
+        "the database has more to do than it gets through with in time; nothing of this was begun, try again"
+    )]
+    Busy,
+    /// The database can't be reached, or was lost on the way. Retry, having looked whether a change was made.
+    #[error("the database can't be reached: {0}")]
+    Away(sqlx::Error),
+    /// The database itself failed (file damaged, statement refused).
     #[error("database: {0}")]
     Database(sqlx::Error),
     /// A stored document can't be read by this version.
@@ -165,6 +175,10 @@ impl From<sqlx::Error> for StoreError {
             Self::Full
         } else if postgres::is_worth_another_try(&error) {
             Self::Aborted
+        } else if postgres::is_crowded(&error) {
+            Self::Busy
+        } else if postgres::is_away(&error) {
+            Self::Away(error)
         } else {
             Self::Database(error)
         }
@@ -176,4 +190,19 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 pub(crate) fn micros(time: jiff::Timestamp) -> i64 {
     time.as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_what_is_to_be_done() {
+        assert!(matches!(sqlx::Error::PoolTimedOut.into(), StoreError::Away(_)));
+        let lost = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(matches!(sqlx::Error::Io(lost).into(), StoreError::Away(_)));
+        assert!(matches!(sqlx::Error::RowNotFound.into(), StoreError::Database(_)));
+        let other = sqlx::Error::AnyDriverError("something else".into());
+        assert!(matches!(other.into(), StoreError::Database(_)));
+    }
 }

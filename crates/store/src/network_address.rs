@@ -40,6 +40,13 @@ impl AddressWish {
 impl Store {
     /// Replaces the list of a process's own addresses on the networks that it serves by DHCP, which no port gets.
     pub async fn put_own_addresses(&self, hostname: &str, own: &[(String, Ipv4Addr)]) -> Result<()> {
+        // A process that starts need not keep the others from their work for the sake of nothing.
+        if own.is_empty() {
+            let sql = "SELECT 1 FROM network_own_addresses WHERE hostname = $1 LIMIT 1";
+            if sqlx::query(sql).bind(hostname).fetch_optional(self.read()).await?.is_none() {
+                return Ok(());
+            }
+        }
         let mut tx = self.write().await?;
         sqlx::query("DELETE FROM network_own_addresses WHERE hostname = $1")
             .bind(hostname)

@@ -1,20 +1,20 @@
 //! The connections that read, on either database.
 
 use crate::cells::Visit;
-use crate::postgres::storable;
+use crate::postgres::Postgres as Database;
 use crate::sqlite;
 use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use sqlx::any::{AnyArguments, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, AnyPool, Error, Execute, Executor, SqlStr};
+use sqlx::{Any, Either, Error, Execute, Executor, SqlStr};
 
 /// Each query sees what was committed before it began.
 #[derive(Debug)]
 pub(crate) enum Readers {
     Sqlite(sqlite::Readers),
-    Postgres(AnyPool),
+    Postgres(Database),
 }
 
 impl Readers {
@@ -22,10 +22,12 @@ impl Readers {
     pub async fn visit(&self, sql: SqlStr, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
         match self {
             Readers::Sqlite(readers) => readers.visit(sql.as_str(), arguments, visit),
-            Readers::Postgres(pool) => {
-                let mut rows = pool.fetch(sqlx::query_with(sql, storable(arguments)));
-                while let Some(row) = rows.try_next().await? {
-                    visit(&row)?;
+            Readers::Postgres(database) => {
+                let mut rows = database.many(sql, arguments);
+                while let Some(item) = rows.try_next().await? {
+                    if let Either::Right(row) = item {
+                        visit(&row)?;
+                    }
                 }
                 Ok(())
             }
@@ -36,7 +38,7 @@ impl Readers {
     pub async fn close(&self) {
         match self {
             Readers::Sqlite(readers) => readers.close(),
-            Readers::Postgres(pool) => pool.close().await,
+            Readers::Postgres(database) => database.close().await,
         }
     }
 }
@@ -55,9 +57,7 @@ impl<'r> Executor<'r> for &'r Readers {
         };
         match self {
             Readers::Sqlite(readers) => stream::iter(readers.all(query.sql().as_str(), arguments)).boxed(),
-            Readers::Postgres(pool) => {
-                pool.fetch_many(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
-            }
+            Readers::Postgres(database) => database.many(query.sql(), arguments.unwrap_or_default()),
         }
     }
 
@@ -72,8 +72,8 @@ impl<'r> Executor<'r> for &'r Readers {
         };
         match self {
             Readers::Sqlite(readers) => future::ready(readers.first(query.sql().as_str(), arguments)).boxed(),
-            Readers::Postgres(pool) => {
-                pool.fetch_optional(sqlx::query_with(query.sql(), storable(arguments.unwrap_or_default())))
+            Readers::Postgres(database) => {
+                database.optional(query.sql(), arguments.unwrap_or_default()).boxed()
             }
         }
     }

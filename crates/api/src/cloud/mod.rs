@@ -36,6 +36,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::{Arc, LazyLock};
+use store::lane::within;
 use telemetry::request::on_behalf_of;
 use tracing::Instrument;
 
@@ -137,7 +138,7 @@ async fn serve(
     let caller = match route.access {
         Access::Public => Caller::default(),
         Access::Granted if !parts.headers.contains_key("x-auth-token") => Caller::default(),
-        _ => state.settings.auth.identify(&parts.headers).await?,
+        _ => within(route.class.lane(), state.settings.auth.identify(&parts.headers)).await?,
     };
     let mut call = Call {
         state: Arc::clone(state),
@@ -165,7 +166,7 @@ async fn serve(
         let _pass = pass;
         (route.handler)(call).await
     };
-    let work = on_behalf_of(Some(measured.origin()), work);
+    let work = within(route.class.lane(), on_behalf_of(Some(measured.origin()), work));
     let reply = tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
         tracing::error!(%error, path = route.path, "a handler ended without an answer");
         Err(CloudError::new(

@@ -21,7 +21,8 @@ use session::Session;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use store::{Claim, Holder, Joined, Member, Presence, Served, StoreError, uptime};
+use store::lane::within;
+use store::{Claim, Holder, Joined, Lane, Member, Presence, Served, StoreError, uptime};
 use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,6 @@ use uuid::Uuid;
 
 /// What one process of the site does for all of them.
 const LEADERSHIP: &str = "site";
-/// Prolongations between two looks for claims that nobody here knows of.
-const LOOK_EVERY: u32 = 3;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -188,12 +187,21 @@ impl Conductor {
     /// Prolongs the session until `stop`, and begins another where it was lost. An error: another process has the name now, and this
     /// one has to end.
     pub async fn keep(&self, stop: CancellationToken) -> Result<(), JoinError> {
+        // What frees the nodes of the dead must not wait behind the work on those of the living.
+        within(Lane::Members, self.keep_on(stop)).await
+    }
+
+    async fn keep_on(&self, stop: CancellationToken) -> Result<(), JoinError> {
         let mut unknown = HashSet::new();
-        for round in 1_u32.. {
+        let mut looked_at = uptime();
+        loop {
+            let lease = self.settings().lease;
+            // The end of one that may have died is looked for more often, so that its nodes are soon somebody's.
+            let pause = lease / if is_somebody_late(&locked(&self.members().seen), lease) { 20 } else { 5 };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.members().stirred.notified() => {}
-                () = tokio::time::sleep(self.settings().lease / 5) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             let session = self.members().session();
             if !self.prolong(&session).await {
@@ -208,7 +216,12 @@ impl Conductor {
                 unknown.clear();
                 continue;
             }
-            let looked = self.tidy(&session, round.is_multiple_of(LOOK_EVERY), &mut unknown);
+            // Between two looks for claims that nobody here knows of, those that were just made are heard of.
+            let thoroughly = uptime().saturating_sub(looked_at) >= self.settings().lease * 3 / 5;
+            if thoroughly {
+                looked_at = uptime();
+            }
+            let looked = self.tidy(&session, thoroughly, &mut unknown);
             // What hangs here must not keep the next sign of life from being sent.
             match tokio::time::timeout(self.settings().lease / 5, looked).await {
                 Ok(Ok(())) => {}
@@ -443,6 +456,37 @@ fn reliance(lease: Duration) -> Duration {
     lease - lease / 10
 }
 
+/// Has some living process not been heard of for half of what its session lasts? All of these times are the database's.
+fn is_somebody_late(seen: &[Member], lease: Duration) -> bool {
+    let living = || seen.iter().filter(|member| member.is_alive).map(|member| member.seen_at);
+    let Some(newest) = living().max() else { return false };
+    living().any(|seen_at| newest.duration_since(seen_at).unsigned_abs() > lease / 2)
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_living_can_be_late() {
+        let member = |second: i64, is_alive| Member {
+            session: Uuid::new_v4(),
+            presence: Presence {
+                hostname: second.to_string(),
+                conductor_group: String::new(),
+                drivers: Vec::new(),
+                roles: Vec::new(),
+            },
+            created_at: Timestamp::UNIX_EPOCH,
+            seen_at: Timestamp::from_second(second).unwrap_or_default(),
+            is_alive,
+        };
+        let late = |seen: &[Member]| is_somebody_late(seen, Duration::from_secs(10));
+        assert!(!late(&[]) && !late(&[member(100, true), member(96, true), member(7, false)]));
+        assert!(late(&[member(100, true), member(94, true)]));
+    }
 }

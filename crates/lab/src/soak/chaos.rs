@@ -1,23 +1,26 @@
 //! Who is killed when: drawn from the seed, so that a run can be repeated, as far as time allows.
+//!
+//! Whoever is struck is stopped first, and looked at: only who holds nodes is worth it. The first acts are one of each kind; when all of
+//! them are done, and what the victims held was taken over, [`Chaos::complete`] tells so.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::process::Site;
+use super::takeover::{Act, Takeover, Watch};
 use super::{Options, Outcome};
 use crate::error::{Error, Result};
 use crate::fleet::mix;
 use crate::postgres::Cluster;
 
-/// A process is stopped for so long: until others have taken what it held, and somewhat longer.
-const PAUSE: Duration = Duration::from_secs(16);
 /// One act in so many stops a process in place of killing it.
-const PAUSE_ONE_IN: u64 = 5;
-/// A killed process is down for at most so long.
+const STOP_ONE_IN: u64 = 5;
+/// One in so many of the others keeps it away until others have taken what it held.
+const CRASH_ONE_IN: u64 = 4;
+/// A process that is started again soon is down for at most so long.
 const LONGEST_ABSENCE_MS: u64 = 3000;
-/// The database is killed after so many acts.
-const DATABASE_AFTER: u32 = 3;
 const TICK: Duration = Duration::from_millis(100);
 /// A process that starts while the database is away ends, and is started again; one that is ready must not end by itself.
 const EXCUSED: Duration = Duration::from_secs(15);
@@ -30,81 +33,178 @@ impl Dice {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0) % sides
     }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
+        list.get(usize::try_from(self.roll((list.len() as u64).max(1))).unwrap_or_default())
+    }
 }
 
-/// Kills and stops until `stop`.
-pub(super) async fn run(
-    site: &mut Site,
-    cluster: &mut Cluster,
-    options: &Options,
-    stop: CancellationToken,
-) -> Result<Outcome> {
-    let mut dice = Dice(options.seed);
-    let mut outcome = Outcome::default();
-    let mut next = Instant::now() + options.every;
-    let mut excused_until = Instant::now();
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(TICK) => {}
+/// What is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Strike(Act),
+    KillDatabase,
+}
+
+/// Kills, stops, and looks at what comes of it.
+pub(super) struct Chaos<'a> {
+    options: &'a Options,
+    site: &'a mut Site,
+    cluster: &'a mut Cluster,
+    watch: Watch,
+    dice: Dice,
+    /// What must come to pass, one of each.
+    due: VecDeque<Plan>,
+    outcome: Outcome,
+    excused_until: Instant,
+}
+
+impl<'a> Chaos<'a> {
+    pub fn new(options: &'a Options, site: &'a mut Site, cluster: &'a mut Cluster, watch: Watch) -> Self {
+        // The one that lasts longest comes first, and the database is killed while it lasts.
+        let due = [
+            Plan::Strike(Act::Stop),
+            Plan::Strike(Act::Restart),
+            Plan::KillDatabase,
+            Plan::Strike(Act::Crash),
+        ];
+        Self {
+            options,
+            site,
+            cluster,
+            watch,
+            dice: Dice(options.seed),
+            due: due.into(),
+            outcome: Outcome::default(),
+            excused_until: Instant::now(),
         }
-        look_after(site, excused_until)?;
-        if Instant::now() < next {
-            continue;
+    }
+
+    /// Goes on until `stop`, and until what was begun has come to its end. `complete` is cancelled once each kind of act has been.
+    pub async fn run(mut self, complete: CancellationToken, stop: CancellationToken) -> Result<Outcome> {
+        let mut next = Instant::now() + self.options.every;
+        while !(stop.is_cancelled() && self.watch.is_idle()) {
+            tokio::time::sleep(TICK).await;
+            self.look_after()?;
+            for (victim, act) in self.watch.look().await? {
+                self.bring_back(victim, act)?;
+            }
+            if self.due.is_empty() && self.lasting().all(|takeover| takeover.nodes > 0) {
+                complete.cancel();
+            }
+            if stop.is_cancelled() || Instant::now() < next {
+                continue;
+            }
+            let plan = match self.due.front() {
+                Some(plan) => *plan,
+                None if self.options.once => continue,
+                None => self.draw(),
+            };
+            // Where nobody held anything it is tried again in a moment.
+            if self.carry_out(plan).await? {
+                self.due.pop_front();
+                next = Instant::now() + self.options.every;
+            }
         }
-        next = Instant::now() + options.every;
-        if outcome.database_kills == 0 && outcome.kills + outcome.pauses >= DATABASE_AFTER {
-            cluster.kill();
-            cluster.restart().await?;
-            outcome.database_kills += 1;
-            excused_until = Instant::now() + EXCUSED;
-            continue;
+        self.outcome.restarted = self.watch.takeover(Act::Restart);
+        self.outcome.crashed = self.watch.takeover(Act::Crash);
+        self.outcome.stopped = self.watch.takeover(Act::Stop);
+        if let Some(plan) = self.due.front() {
+            return Err(Error::Invalid(format!("all was over before this came to pass: {plan:?}")));
         }
-        let mut up: Vec<_> = Vec::new();
-        for (index, process) in site.processes.iter_mut().enumerate() {
-            if process.is_up() {
+        Ok(self.outcome)
+    }
+
+    /// The kinds of act of which it has to be seen how long others take.
+    fn lasting(&self) -> impl Iterator<Item = Takeover> {
+        [Act::Crash, Act::Stop].into_iter().map(|act| self.watch.takeover(act))
+    }
+
+    fn draw(&mut self) -> Plan {
+        Plan::Strike(match self.dice.roll(STOP_ONE_IN) {
+            0 => Act::Stop,
+            _ if self.dice.roll(CRASH_ONE_IN) == 0 => Act::Crash,
+            _ => Act::Restart,
+        })
+    }
+
+    /// `false`: it could not be done now.
+    async fn carry_out(&mut self, plan: Plan) -> Result<bool> {
+        let act = match plan {
+            Plan::Strike(act) => act,
+            Plan::KillDatabase => {
+                self.excused_until = Instant::now() + EXCUSED;
+                self.cluster.kill();
+                self.cluster.restart().await?;
+                self.outcome.database_kills += 1;
+                self.excused_until = Instant::now() + EXCUSED;
+                return Ok(true);
+            }
+        };
+        let mut up = Vec::new();
+        for index in 0..self.site.processes.len() {
+            if self.site.is_ready(index) {
                 up.push(index);
             }
         }
         // One is left to go on.
-        if up.len() < 2 {
-            continue;
+        let Some(&victim) = self.dice.pick(&up).filter(|_| up.len() > 1) else { return Ok(false) };
+        let since = Instant::now();
+        self.site.stop(victim);
+        let name = self.site.processes[victim].name.clone();
+        let Some(held) = self.watch.held_by(&name).await else {
+            self.site.resume(victim);
+            return Ok(false);
+        };
+        self.watch.begin(victim, act, held, since);
+        match act {
+            Act::Stop => self.outcome.stops += 1,
+            Act::Crash => {
+                self.site.kill(victim);
+                self.site.processes[victim].is_kept_away = true;
+                self.outcome.crashes += 1;
+            }
+            Act::Restart => {
+                self.site.kill(victim);
+                let absence = Duration::from_millis(self.dice.roll(LONGEST_ABSENCE_MS));
+                self.site.processes[victim].starts_at = Some(Instant::now() + absence);
+                self.outcome.restarts += 1;
+            }
         }
-        let victim = up[usize::try_from(dice.roll(up.len() as u64)).unwrap_or_default()];
-        if dice.roll(PAUSE_ONE_IN) == 0 {
-            site.pause(victim, Instant::now() + PAUSE);
-            outcome.pauses += 1;
-        } else {
-            site.kill(victim);
-            let absence = Duration::from_millis(dice.roll(LONGEST_ABSENCE_MS));
-            site.processes[victim].starts_at = Some(Instant::now() + absence);
-            outcome.kills += 1;
-        }
+        Ok(true)
     }
-    Ok(outcome)
-}
 
-/// Starts and resumes those whose time has come.
-fn look_after(site: &mut Site, excused_until: Instant) -> Result<()> {
-    let now = Instant::now();
-    for index in 0..site.processes.len() {
-        if site.processes[index].paused_until.is_some_and(|until| until <= now) {
-            site.resume(index);
+    /// Others have what it held.
+    fn bring_back(&mut self, victim: usize, act: Act) -> Result<()> {
+        match act {
+            Act::Stop => self.site.resume(victim),
+            Act::Crash => self.site.start(victim)?,
+            Act::Restart => {}
         }
-        if site.processes[index].starts_at.is_some_and(|at| at <= now) {
-            site.start(index)?;
-            continue;
-        }
-        if site.processes[index].starts_at.is_none() && site.processes[index].has_ended() {
-            if now > excused_until && site.was_ready(index) {
-                let name = site.processes[index].name.clone();
+        Ok(())
+    }
+
+    /// Starts those whose time has come.
+    fn look_after(&mut self) -> Result<()> {
+        let now = Instant::now();
+        for index in 0..self.site.processes.len() {
+            let process = &mut self.site.processes[index];
+            if process.starts_at.is_some_and(|at| at <= now) {
+                self.site.start(index)?;
+                continue;
+            }
+            if process.is_kept_away || process.starts_at.is_some() || !process.has_ended() {
+                continue;
+            }
+            if now > self.excused_until && self.site.was_ready(index) {
+                let name = self.site.processes[index].name.clone();
                 return Err(Error::Invalid(format!(
                     "{name} ended by itself; its log ends: {}",
-                    site.last_words(&name)
+                    self.site.last_words(&name)
                 )));
             }
-            site.processes[index].starts_at = Some(now + Duration::from_secs(1));
+            self.site.processes[index].starts_at = Some(now + Duration::from_secs(1));
         }
+        Ok(())
     }
-    Ok(())
 }

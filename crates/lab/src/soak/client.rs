@@ -27,6 +27,15 @@ pub(super) struct Order {
     pub mark: String,
 }
 
+/// How a machine gets its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It is available.
+    Deploy,
+    /// It is active with another one.
+    Rebuild,
+}
+
 impl Order {
     pub fn new(name: &str) -> Self {
         let mark = uuid::Uuid::new_v4().simple().to_string();
@@ -64,10 +73,10 @@ pub(super) async fn make_available(api: &Api, orders: &[Order]) -> Result<()> {
 }
 
 /// Orders every machine and waits until all are active.
-pub(super) async fn deploy_all(api: &Api, orders: &[Order], limit: Duration) -> Result<Requests> {
+pub(super) async fn deploy_all(api: &Api, orders: &[Order], wish: Wish, limit: Duration) -> Result<Requests> {
     let tally = Tally::default();
     let began = Instant::now();
-    let asked = orders.iter().map(|order| deploy(api, order, &tally));
+    let asked = orders.iter().map(|order| deploy(api, order, wish, &tally));
     stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<()>().await.map_err(Error::Invalid)?;
     until_all(api, "active", limit.saturating_sub(began.elapsed())).await?;
     Ok(Requests {
@@ -76,7 +85,7 @@ pub(super) async fn deploy_all(api: &Api, orders: &[Order], limit: Duration) -> 
     })
 }
 
-async fn deploy(api: &Api, order: &Order, tally: &Tally) -> Result<(), String> {
+async fn deploy(api: &Api, order: &Order, wish: Wish, tally: &Tally) -> Result<(), String> {
     let path = format!("/v1/nodes/{}", order.name);
     let patch = json!([
         {"op": "add", "path": "/instance_info",
@@ -90,7 +99,10 @@ async fn deploy(api: &Api, order: &Order, tally: &Tally) -> Result<(), String> {
         }
     })
     .await?;
-    verb(api, order, "active", "available", tally).await
+    match wish {
+        Wish::Deploy => verb(api, order, "active", "available", tally).await,
+        Wish::Rebuild => verb(api, order, "rebuild", "active", tally).await,
+    }
 }
 
 /// Gives a verb until it is taken. Where an answer got lost, the node tells by its state whether it was.
@@ -137,11 +149,12 @@ where
     Ok(())
 }
 
-/// Is it to be tried again? No connection, no answer, 409 and 5xx are what a client bears.
+/// Is it to be tried again? No connection, no answer, 409 and 503 are what a client bears; that something failed inside, which 500 says,
+/// is no answer to a site's troubles.
 fn retryable(path: &str, answer: Result<(hyper::StatusCode, Value), String>) -> Result<bool, String> {
     match answer {
         Err(_) => Ok(false),
-        Ok((status, _)) if status == 409 || status.is_server_error() => Ok(false),
+        Ok((status, _)) if status == 409 || status == 503 => Ok(false),
         Ok((status, body)) => Err(format!("{path}: {status}: {body}")),
     }
 }

@@ -1,14 +1,18 @@
 //! Processes that die: `billet-lab soak`.
 //!
 //! Several `billet serve` share a PostgreSQL database and deploy a fleet of simulated machines, asked by a client that goes to another
-//! process when one does not answer. All the while one of them is killed, or stopped for longer than a session lasts, every few seconds;
-//! once the database itself is killed. In the end every machine must be active and on, with exactly what was asked for on its disk,
-//! nothing that was acknowledged may be lost, and no node may have been held by two at one time, which the event log tells.
+//! process when one does not answer. All the while one of them is killed, or stopped until its session is over, every few seconds; once
+//! the database itself is killed. Machines are deployed anew until each kind of act has been. In the end every machine must be active
+//! and on, with exactly what was asked for on its disk, nothing that was acknowledged may be lost, what a victim held must have been
+//! taken over in time, and no node may have been held by two at one time, which the event log tells.
 
 mod chaos;
 mod client;
 mod process;
+mod takeover;
 mod verdict;
+
+pub use takeover::Takeover;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,8 +22,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, Result};
 use crate::fleet::{self, Api, Fleet, Rates, Times};
 use crate::postgres::{Cluster, Durability};
-use client::Order;
+use chaos::Chaos;
+use client::{Order, Requests, Wish};
 use process::Site;
+use store::Store;
+use takeover::Watch;
 
 /// The number of the first machine: other fleets on this host begin at 0.
 const FIRST: u32 = 500_000;
@@ -41,6 +48,8 @@ pub struct Options {
     pub seed: u64,
     /// Between two acts of violence.
     pub every: Duration,
+    /// Each kind of act comes to pass once, and no more.
+    pub once: bool,
     /// All machines have to be active within this time.
     pub limit: Duration,
     /// How long a machine takes for what it does.
@@ -48,22 +57,36 @@ pub struct Options {
 }
 
 /// What it came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Outcome {
     /// From the first order to the last machine's being active.
     pub took: Duration,
-    /// Processes that were killed.
-    pub kills: u32,
-    /// Processes that were stopped for longer than a session lasts.
-    pub pauses: u32,
+    /// How often all machines were deployed.
+    pub rounds: u64,
+    /// Processes that were killed and started again soon.
+    pub restarts: u32,
+    /// Processes that were killed and stayed away until others had what they held.
+    pub crashes: u32,
+    /// Processes that were stopped until others had what they held.
+    pub stops: u32,
     /// Times that the database was killed.
     pub database_kills: u32,
+    /// How long nodes of processes waited that were started again soon.
+    pub restarted: Takeover,
+    /// Of those that stayed away.
+    pub crashed: Takeover,
+    /// Of those that were stopped.
+    pub stopped: Takeover,
     /// Requests that were acknowledged.
     pub acknowledged: u64,
     /// Requests that had to be sent again.
     pub repeated: u64,
     /// Images that were written more than once.
     pub rewritten: u64,
+    /// Claims of which the event log tells; no two of a node overlap.
+    pub claims: u64,
+    /// The most memory that a process had, MiB.
+    pub memory_mib: f64,
 }
 
 /// Runs it; `say` hears what is being done.
@@ -91,7 +114,7 @@ async fn run(
     cluster.create_database(DATABASE)?;
     let url = format!("{}/{DATABASE}", cluster.url());
     say("starting the processes");
-    let mut site = Site::new(&options.billet, dir, url, options.processes, options.machines)?;
+    let mut site = Site::new(dir, url.clone(), options)?;
     site.start_all().await?;
     let addresses = site.addresses();
     let fleet = Fleet::start(fleet::Config {
@@ -106,29 +129,60 @@ async fn run(
     let api = Api::new(addresses.clone());
     say("enrolling the machines");
     fleet::enrol(addresses, None, fleet.entries().collect()).await?;
-    let orders: Vec<_> = fleet.entries().map(|entry| Order::new(&entry.name)).collect();
-    client::make_available(&api, &orders).await?;
+    let orders = || fleet.entries().map(|entry| Order::new(&entry.name)).collect::<Vec<_>>();
+    client::make_available(&api, &orders()).await?;
+    let store =
+        Store::connect(&site.state_dir(), &url).await.map_err(|error| Error::Invalid(error.to_string()))?;
 
     say("deploying, and killing");
     let began = Instant::now();
-    let stop = CancellationToken::new();
-    let deploying = client::deploy_all(&api, &orders, options.limit);
-    let violence = chaos::run(&mut site, &mut cluster, options, stop.clone());
-    let (deployed, violence) = tokio::join!(
-        async {
-            let deployed = deploying.await;
-            stop.cancel();
-            deployed
-        },
-        violence
-    );
-    let mut outcome = violence?;
-    let requests = deployed?;
+    let (complete, stop) = (CancellationToken::new(), CancellationToken::new());
+    let chaos = Chaos::new(options, &mut site, &mut cluster, Watch::new(store.clone()));
+    let violence = chaos.run(complete.clone(), stop.clone());
+    let deploying = async {
+        let _stopped = stop.drop_guard();
+        let mut done = Deployed { orders: orders(), rounds: 1, ..Deployed::default() };
+        let mut wish = Wish::Deploy;
+        loop {
+            let left = options.limit.saturating_sub(began.elapsed());
+            done.add(client::deploy_all(&api, &done.orders, wish, left).await?);
+            if complete.is_cancelled() {
+                return Ok(done);
+            }
+            // Something has to go on for as long as somebody is yet to be killed.
+            (wish, done.orders) = (Wish::Rebuild, orders());
+            done.rounds += 1;
+        }
+    };
+    let (deployed, mut outcome): (Deployed, Outcome) = tokio::try_join!(deploying, violence)?;
     outcome.took = began.elapsed();
-    outcome.acknowledged = requests.acknowledged;
-    outcome.repeated = requests.repeated;
+    outcome.rounds = deployed.rounds;
+    outcome.acknowledged = deployed.requests.acknowledged;
+    outcome.repeated = deployed.requests.repeated;
     say("looking at what came of it");
     site.start_all().await?;
-    outcome.rewritten = verdict::check(&api, &fleet, &orders, &site).await?;
+    let seen = verdict::check(&api, &fleet, &deployed.orders, &site).await?;
+    outcome.rewritten = seen.writes.saturating_sub(deployed.rounds * u64::from(options.machines));
+    outcome.memory_mib = site.memory_mib();
+    outcome.claims =
+        store.claim_spans().await.map_err(|error| Error::Invalid(error.to_string()))?.len() as u64;
+    store.close().await;
+    verdict::in_time(&outcome)?;
     Ok(outcome)
+}
+
+/// What the client got done.
+#[derive(Default)]
+struct Deployed {
+    /// What every machine was asked to be in the end.
+    orders: Vec<Order>,
+    rounds: u64,
+    requests: Requests,
+}
+
+impl Deployed {
+    fn add(&mut self, requests: Requests) {
+        self.requests.acknowledged += requests.acknowledged;
+        self.requests.repeated += requests.repeated;
+    }
 }

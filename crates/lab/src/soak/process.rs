@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::Options;
 use crate::error::{Error, Result};
 use crate::fleet::Api;
 use crate::process;
@@ -31,15 +32,23 @@ pub(super) struct Process {
     pub name: String,
     pub address: SocketAddr,
     child: Option<Child>,
-    pub paused_until: Option<Instant>,
+    is_stopped: bool,
+    /// When it is started again; none: it runs, or stays away until somebody says otherwise.
     pub starts_at: Option<Instant>,
+    /// It is not started by itself.
+    pub is_kept_away: bool,
+    /// The most memory that it had, of all its lives.
+    memory_kib: u64,
     /// Length of its log when it was last started.
     log_length: u64,
+    /// It said so since.
+    was_ready: bool,
 }
 
 impl Site {
     /// Prepares them; none runs yet.
-    pub fn new(billet: &Path, dir: &Path, database: String, processes: usize, machines: u32) -> Result<Self> {
+    pub fn new(dir: &Path, database: String, options: &Options) -> Result<Self> {
+        let Options { billet, processes, machines, times, .. } = options;
         let ramdisk = dir.join("state/ramdisk");
         std::fs::create_dir_all(&ramdisk).map_err(Error::io("creating", &ramdisk))?;
         for file in ["vmlinuz", "initramfs"] {
@@ -49,26 +58,35 @@ impl Site {
         }
         let config = dir.join("billet.toml");
         // A machine whose token got lost with a process is started again soon, and as often as need be.
+        let boot_retry = (times.boot.as_secs() * 6).max(15);
         let settings = format!(
             "[api]\nauth = \"none\"\nenabled_hardware_types = [\"ipmi\"]\n[netboot]\nenabled = false\n[conductor]\n\
-             automated_clean = false\nmax_concurrent_deploy = {}\nboot_retry = 30\nboot_attempts = 50\n",
+             automated_clean = false\nmax_concurrent_deploy = {}\nboot_retry = {boot_retry}\nboot_attempts = 50\n",
             machines + 1
         );
         std::fs::write(&config, settings).map_err(Error::io("writing", &config))?;
         let mut ports = PORTS.skip(std::process::id() as usize % 5000).filter(|port| is_free(*port));
-        let mut made = Vec::with_capacity(processes);
-        for number in 1..=processes {
+        let mut made = Vec::with_capacity(*processes);
+        for number in 1..=*processes {
             let port = ports.next().ok_or_else(|| Error::Invalid("no port is free".to_owned()))?;
             made.push(Process {
                 name: format!("p{number}"),
                 address: (Ipv4Addr::LOCALHOST, port).into(),
                 child: None,
-                paused_until: None,
+                is_stopped: false,
                 starts_at: None,
+                is_kept_away: false,
+                memory_kib: 0,
                 log_length: 0,
+                was_ready: false,
             });
         }
         Ok(Self { billet: billet.to_owned(), dir: dir.to_owned(), database, processes: made })
+    }
+
+    /// The state directory that they share.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.join("state")
     }
 
     pub fn addresses(&self) -> Vec<SocketAddr> {
@@ -110,14 +128,14 @@ impl Site {
             .open(&path)
             .map_err(Error::io("creating", &path))?;
         let length = log.metadata().map_or(0, |about| about.len());
-        let mut command = self.command();
+        let (mut command, state_dir) = (self.command(), self.state_dir());
         let process = &mut self.processes[index];
         command
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("billet.toml"))
             .arg("--state-dir")
-            .arg(self.dir.join("state"))
+            .arg(state_dir)
             .args(["--listen", &process.address.to_string(), "--hostname", &process.name])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -125,7 +143,9 @@ impl Site {
         process.child =
             Some(command.spawn().map_err(|source| crate::process::spawn_error(&command, source))?);
         process.starts_at = None;
+        process.is_kept_away = false;
         process.log_length = length;
+        process.was_ready = false;
         Ok(())
     }
 
@@ -138,32 +158,51 @@ impl Site {
 
     /// `kill -9`
     pub fn kill(&mut self, index: usize) {
-        if let Some(mut child) = self.processes[index].child.take() {
+        let process = &mut self.processes[index];
+        process.weigh();
+        process.is_stopped = false;
+        if let Some(mut child) = process.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// Stops one until `until`, with everything that it has under way.
-    pub fn pause(&mut self, index: usize, until: Instant) {
+    /// Stops one with everything that it has under way.
+    pub fn stop(&mut self, index: usize) {
         self.processes[index].signal(Signal::SIGSTOP);
-        self.processes[index].paused_until = Some(until);
+        self.processes[index].is_stopped = true;
     }
 
     /// Lets one go on.
     pub fn resume(&mut self, index: usize) {
-        if self.processes[index].paused_until.take().is_some() {
+        if std::mem::take(&mut self.processes[index].is_stopped) {
             self.processes[index].signal(Signal::SIGCONT);
         }
     }
 
+    /// The most memory that any process had, MiB.
+    pub fn memory_mib(&mut self) -> f64 {
+        self.processes.iter_mut().for_each(Process::weigh);
+        self.processes.iter().map(|process| process.memory_kib).max().unwrap_or_default() as f64 / 1024.0
+    }
+
+    /// Does one run that has said that it is ready?
+    pub fn is_ready(&mut self, index: usize) -> bool {
+        self.processes[index].is_up() && self.was_ready(index)
+    }
+
     /// Has a process said that it is ready since it was last started? One that was stopped in the middle of that may find its database
     /// gone, and end.
-    pub fn was_ready(&self, index: usize) -> bool {
-        let process = &self.processes[index];
-        let log = std::fs::read(self.log(&process.name)).unwrap_or_default();
-        let since = log.get(usize::try_from(process.log_length).unwrap_or_default()..).unwrap_or_default();
-        String::from_utf8_lossy(since).contains("\"message\":\"ready\"")
+    pub fn was_ready(&mut self, index: usize) -> bool {
+        if !self.processes[index].was_ready {
+            let process = &self.processes[index];
+            let log = std::fs::read(self.log(&process.name)).unwrap_or_default();
+            let since =
+                log.get(usize::try_from(process.log_length).unwrap_or_default()..).unwrap_or_default();
+            let is_ready = String::from_utf8_lossy(since).contains("\"message\":\"ready\"");
+            self.processes[index].was_ready = is_ready;
+        }
+        self.processes[index].was_ready
     }
 
     /// The end of a process's log.
@@ -178,7 +217,7 @@ impl Site {
     /// `billet db check`: what it finds wrong is the error.
     pub fn check(&self) -> Result<()> {
         let mut command = self.command();
-        command.arg("db").arg("--state-dir").arg(self.dir.join("state")).arg("check");
+        command.arg("db").arg("--state-dir").arg(self.state_dir()).arg("check");
         process::output(&mut command).map(drop)
     }
 }
@@ -186,7 +225,16 @@ impl Site {
 impl Process {
     /// Does it run, and is not stopped?
     pub fn is_up(&mut self) -> bool {
-        self.paused_until.is_none() && !self.has_ended()
+        !self.is_stopped && !self.has_ended()
+    }
+
+    /// Notes how much memory it had at most so far.
+    fn weigh(&mut self) {
+        let Some(child) = &self.child else { return };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = most.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        self.memory_kib = self.memory_kib.max(kib.unwrap_or_default());
     }
 
     /// It does not run.

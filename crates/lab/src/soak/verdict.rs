@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::Outcome;
 use super::client::{Order, nodes};
 use super::process::Site;
+use super::takeover::BAR;
 use crate::error::{Error, Result};
 use crate::fleet::{Api, Fleet};
 
@@ -14,13 +16,34 @@ use crate::fleet::{Api, Fleet};
 const REST: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Compares what was asked for with what nodes, machines and the event log tell. Returns how many images were written more than once.
-pub(super) async fn check(api: &Api, fleet: &Fleet, orders: &[Order], site: &Site) -> Result<u64> {
+/// Counted on the way.
+pub(super) struct Seen {
+    /// Images that machines have written.
+    pub writes: u64,
+}
+
+/// Nodes of a victim are taken over within the time that is promised.
+pub(super) fn in_time(outcome: &Outcome) -> Result<()> {
+    let kinds = [("killed", outcome.crashed), ("stopped", outcome.stopped), ("restarted", outcome.restarted)];
+    for (kind, takeover) in kinds {
+        if takeover.longest > BAR {
+            return Err(Error::Invalid(format!(
+                "a node of a process that was {kind} was nobody's for {:.1} s, and it may be {} s: {takeover:?}",
+                takeover.longest.as_secs_f64(),
+                BAR.as_secs()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Compares what was asked for with what nodes, machines and the event log tell.
+pub(super) async fn check(api: &Api, fleet: &Fleet, orders: &[Order], site: &Site) -> Result<Seen> {
     let mut wrong = Vec::new();
     let nodes = at_rest(api).await?;
     let by_name: HashMap<&str, &Value> =
         nodes.iter().filter_map(|node| Some((node["name"].as_str()?, node))).collect();
-    let mut rewritten = 0;
+    let mut seen = Seen { writes: 0 };
     for (index, order) in orders.iter().enumerate() {
         let node = by_name.get(order.name.as_str()).copied().unwrap_or(&Value::Null);
         let mut says = |what: &str, is: String| wrong.push(format!("{}: {what} is {is}", order.name));
@@ -44,14 +67,14 @@ pub(super) async fn check(api: &Api, fleet: &Fleet, orders: &[Order], site: &Sit
                 format!("{} in the node, {} in truth", node["power_state"], fleet.is_on(index)),
             );
         }
-        rewritten += diary.writes.saturating_sub(1);
+        seen.writes += diary.writes;
     }
     wrong.extend(all_alive(api, site.processes.len()).await?);
     if let Err(error) = site.check() {
         wrong.push(error.to_string());
     }
     if wrong.is_empty() {
-        return Ok(rewritten);
+        return Ok(seen);
     }
     let count = wrong.len();
     wrong.truncate(20);

@@ -5,31 +5,34 @@
 //! those that are many (a node's record, a lease, an event) still run beside each other, in one process and in many.
 
 mod notices;
+mod room;
 
 pub(crate) use notices::{Notices, Topic};
+pub(crate) use room::is_crowded;
 
 use crate::Result;
+use crate::lane::Lane;
 use crate::statements::{Item, Statements};
 use crate::transaction::Reach;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryFutureExt};
+use room::{Room, Seat};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
 use sqlx_core::any::AnyValueKind;
+use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use telemetry::{Timer, table};
 
-/// Connections on which changes are made, and as many that read.
-const CONNECTIONS: u32 = 8;
-/// How long a query waits for a connection, and for a database that is not there.
+/// How long a query waits for a database that is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection that rested for longer is asked whether it still is one.
 const RESTED: Duration = Duration::from_millis(500);
 /// How often a change is begun anew on another connection, where one turned out to be dead: nothing was done on it yet.
-const BEGINS: u32 = 2 * CONNECTIONS;
+const BEGINS: u32 = 24;
 
 /// How a connection begins. A process that is stopped, or cut off, within a change would keep all others from theirs: the database ends
 /// its change instead, which is nothing that was acknowledged.
@@ -40,50 +43,76 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_
 /// Number of the advisory lock: "billet" as bytes.
 const LOCK: i64 = 0x0062_696c_6c65_7400;
 
+/// Connections on which changes are made. All those of a process are 22 to 28, so that three or four fit into PostgreSQL's usual hundred:
+/// what there is to do is bound by the processors long before.
+fn changes() -> Room {
+    let kept = |lane| match lane {
+        Lane::Work => 3,
+        Lane::Machine | Lane::Change => 2,
+        Lane::Members => 1,
+        Lane::Look => 0,
+    };
+    Room::new(kept, 3)
+}
+
+/// Connections that read.
+fn looks() -> Room {
+    // A list is written while it is read.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let for_lists = u32::try_from(cores).unwrap_or(u32::MAX).clamp(2, 8);
+    let kept = |lane| match lane {
+        Lane::Look => for_lists,
+        Lane::Work => 2,
+        Lane::Machine | Lane::Change | Lane::Members => 1,
+    };
+    Room::new(kept, 1)
+}
+
 /// The connections of a process.
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     writers: AnyPool,
+    changes: Room,
     readers: AnyPool,
+    looks: Room,
     /// The one for signs of life, however many wait for the others.
     life: AnyPool,
     /// Those for notices, which sqlx has for PostgreSQL alone.
     own: PgPool,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// One more change that waits, for as long as this lives.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Postgres {
     /// Prepares connections to a database; each is made when it is first needed. The URL is as libpq's, `postgres://…`.
     pub fn new(url: &str) -> sqlx::Result<Self> {
         sqlx::any::install_default_drivers();
+        let (changes, looks) = (changes(), looks());
         Ok(Self {
-            writers: pool().connect_lazy(url)?,
-            readers: pool().connect_lazy(url)?,
-            life: pool().max_connections(1).connect_lazy(url)?,
-            waiting: Arc::default(),
+            writers: pool(changes.seats()).connect_lazy(url)?,
+            changes,
+            readers: pool(looks.seats()).connect_lazy(url)?,
+            looks,
+            life: pool(1).connect_lazy(url)?,
             own: PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect_lazy(url)?,
         })
     }
 
-    /// The connections that read.
-    pub fn readers(&self) -> AnyPool {
-        self.readers.clone()
+    /// As [`Statements::many`], on a connection that reads, when one is free for the lane that this runs in.
+    pub fn many(&self, sql: SqlStr, arguments: AnyArguments) -> BoxStream<'_, Item> {
+        let query = sqlx::query_with(sql, storable(arguments));
+        let rows = |seat: Seat| {
+            let rows = self.readers.fetch_many(query);
+            rows.inspect(move |_| {
+                // It is left with the last row.
+                let _ = &seat;
+            })
+        };
+        self.looks.enter().map_ok(rows).try_flatten_stream().boxed()
+    }
+
+    /// As [`Statements::optional`], as [`Postgres::many`].
+    pub async fn optional(&self, sql: SqlStr, arguments: AnyArguments) -> Result<Option<AnyRow>, Error> {
+        let _seat = self.looks.enter().await?;
+        self.readers.fetch_optional(sqlx::query_with(sql, storable(arguments))).await
     }
 
     /// The connections for notices.
@@ -93,7 +122,12 @@ impl Postgres {
 
     /// Changes that wait until they may begin.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.changes.waiting()
+    }
+
+    /// Those of the lane that this runs in.
+    pub fn backlog(&self) -> usize {
+        self.changes.backlog()
     }
 
     /// Begins a change, when those that are in its way have ended.
@@ -105,13 +139,16 @@ impl Postgres {
         };
         let pool = if reach == Reach::Life { &self.life } else { &self.writers };
         let waited = Timer::start();
-        let _waiting = Waiting::new(&self.waiting);
+        let seat = match reach {
+            Reach::Life => None,
+            Reach::All | Reach::Rows => Some(self.changes.enter().await?),
+        };
         let mut begins = 1;
         loop {
             match pool.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
                 Ok(transaction) => {
                     table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
-                    return Ok(Write { transaction });
+                    return Ok(Write { transaction, _seat: seat });
                 }
                 Err(error) if begins < BEGINS && is_gone(&error) => begins += 1,
                 Err(error) => return Err(error.into()),
@@ -128,9 +165,9 @@ impl Postgres {
     }
 }
 
-fn pool() -> AnyPoolOptions {
+fn pool(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(PATIENCE)
         // Asking each time would double what a short query costs.
         .test_before_acquire(false)
@@ -145,21 +182,28 @@ fn pool() -> AnyPoolOptions {
         .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(|_| ()) }))
 }
 
+/// The server says goodbye, or takes nobody in: admin_shutdown, crash_shutdown, cannot_connect_now,
+/// idle_in_transaction_session_timeout, too_many_connections.
+const GONE: &[&str] = &["57P01", "57P02", "57P03", "25P03", "53300"];
+
 /// Was the connection dead before anything was done on it?
 fn is_gone(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Protocol(_) | Error::BeginFailed => true,
-        // The server says goodbye: admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout.
-        Error::Database(error) => {
-            error.code().is_some_and(|code| ["57P01", "57P02", "57P03", "25P03"].contains(&code.as_ref()))
-        }
+        Error::Database(error) => error.code().is_some_and(|code| GONE.contains(&code.as_ref())),
         _ => false,
     }
+}
+
+/// Is the database not there, or was it lost on the way?
+pub(crate) fn is_away(error: &Error) -> bool {
+    is_gone(error) || matches!(error, Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed)
 }
 
 /// A change under way.
 pub(crate) struct Write {
     transaction: Transaction<'static, Any>,
+    _seat: Option<Seat>,
 }
 
 impl Write {

@@ -119,6 +119,9 @@ async fn send(shared: Arc<Shared>, database: Postgres) {
 async fn listen(shared: Arc<Shared>, database: Postgres, heed: impl Fn(Topic) + Sync) {
     loop {
         if let Err(error) = listen_once(&shared, &database, &heed).await {
+            if matches!(error, sqlx::Error::PoolClosed) {
+                return;
+            }
             tracing::warn!(%error, "other processes' changes are not heard of now; they are found with a delay");
         }
         shared.is_listening.store(false, Ordering::Release);
