@@ -17,6 +17,10 @@ mod why;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// A node is a hundred small pieces of memory, and each request takes several nodes apart.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A bare-metal cloud in one binary.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]

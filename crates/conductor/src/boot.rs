@@ -137,11 +137,9 @@ pub async fn await_call(
     match retry_at(&visit.node, visit.conductor.settings()) {
         Some((at, why)) if now >= at => {
             let detail = format!("{why}. {}", last_seen(&visit.node));
-            visit
-                .note(
-                    LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "boot retry", detail).failed(),
-                )
-                .await?;
+            visit.note(
+                LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "boot retry", detail).failed(),
+            );
             start_ramdisk(visit).await?;
             Ok(Outcome::Again)
         }

@@ -67,10 +67,9 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// Writes one line into the node's event log.
-    pub async fn note(&self, event: LogEvent) -> Result<(), Failure> {
+    /// Notes one line for the node's event log, which is written as what the BMC was seen to do is (see [`Visit::ask`]).
+    pub fn note(&self, event: LogEvent) {
         self.seen().push(event);
-        self.flush().await
     }
 
     /// Writes what was seen; for those who are about to wait.

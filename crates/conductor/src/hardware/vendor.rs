@@ -142,9 +142,8 @@ pub async fn call(visit: &mut Visit<'_>, method: &str, arguments: &Object) -> Re
         _ => {
             let detail = repr(&masked(arguments));
             let name = format!("vendor.{method}");
-            return visit
-                .note(LogEvent::new(Some(visit.node.uuid), visit.now(), EventKind::Step, name, detail))
-                .await;
+            visit.note(LogEvent::new(Some(visit.node.uuid), visit.now(), EventKind::Step, name, detail));
+            return Ok(());
         }
     };
     let bmc = bmc_of(visit.conductor, &visit.node).map_err(Failure::last)?;

@@ -84,7 +84,7 @@ async fn apply_rules(visit: &Visit<'_>, found: &mut Findings) -> Result<(), Fail
         let mut event =
             LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "inspection rule", line.text);
         event.ok = !matches!(line.level, "error" | "critical");
-        visit.note(event).await?;
+        visit.note(event);
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ async fn store_ports(visit: &Visit<'_>, before: &[Port], wanted: &[Port]) -> Res
             Err(StoreError::Duplicate { .. }) => {
                 let detail = format!("a port of another node has the MAC address {}", port.address);
                 let event = LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "port", detail);
-                visit.note(event.failed()).await?;
+                visit.note(event.failed());
             }
             Err(error) => return Err(error.into()),
         }

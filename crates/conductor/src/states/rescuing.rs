@@ -77,7 +77,8 @@ async fn finalize(visit: &mut Visit<'_>) -> Result<(), Failure> {
     }
     let now = visit.now();
     let told = LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, COMMAND, "").until(now);
-    visit.note(told).await
+    visit.note(told);
+    Ok(())
 }
 
 fn end(event: Event) -> Outcome {

@@ -87,12 +87,10 @@ async fn write_image(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
     let detail = said.unwrap_or("done").to_owned();
     let now = visit.now();
     let started = visit.node.work.started_at.unwrap_or(now);
-    visit
-        .note(
-            LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.prepare_image", detail)
-                .until(now),
-        )
-        .await?;
+    visit.note(
+        LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.prepare_image", detail)
+            .until(now),
+    );
     Ok(Progress::Done)
 }
 
@@ -118,9 +116,7 @@ async fn prepare_instance_boot(visit: &mut Visit<'_>) -> Result<Progress, Failur
             Err(reason) => {
                 let now = visit.now();
                 let detail = format!("the machine boots over the network, since: {reason}");
-                visit
-                    .note(LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "boot option", detail))
-                    .await?;
+                visit.note(LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "boot option", detail));
                 true
             }
         },
@@ -190,12 +186,9 @@ async fn tear_down_agent(visit: &mut Visit<'_>) -> Result<Progress, Failure> {
             return Err(Failure::last(format!("Agent returned error for standby.sync: {error}")));
         }
         let now = visit.now();
-        visit
-            .note(
-                LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.sync", "")
-                    .until(now),
-            )
-            .await?;
+        visit.note(
+            LogEvent::new(Some(visit.node.uuid), started, EventKind::Agent, "standby.sync", "").until(now),
+        );
         // From here on the agent is gone, whatever happens: a second run must not wait for it.
         visit.edit(|edit| edit.node.agent = Default::default()).await?;
     }

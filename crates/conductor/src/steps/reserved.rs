@@ -51,9 +51,7 @@ async fn pause(visit: &mut Visit<'_>, asked: Duration) -> Result<(), Failure> {
             asked.as_secs()
         );
         let now = visit.now();
-        visit
-            .note(LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "wait", detail).failed())
-            .await?;
+        visit.note(LogEvent::new(Some(visit.node.uuid), now, EventKind::Step, "wait", detail).failed());
     }
     fake::pause_for(visit, "wait", || asked.min(most)).await
 }

@@ -2,7 +2,7 @@
 //!
 //! sqlx gives each SQLite connection a thread and sends every statement to it. Here a statement takes a few microseconds, since what
 //! it touches is in memory, and the two changes of threads take several times as long; on a machine that is busy, each waits for its turn
-//! besides. So statements run where they are asked for; only what waits for the disk, a `COMMIT`, is sent away (see
+//! besides. So statements run where they are asked for; only what waits long for the disk, a `COMMIT`, is sent away (see
 //! [`writer`]). Statements, values and rows stay sqlx's `Any`, so that the same text serves another database through sqlx's own
 //! connections.
 
@@ -17,6 +17,7 @@ use crate::statements::{Item, Statements};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
+use rusqlite::config::DbConfig;
 use rusqlite::ffi;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OpenFlags, Row, Statement};
@@ -64,6 +65,8 @@ impl Sqlite {
         let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
         connection.execute_batch(PRAGMAS).map_err(error)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A plan holds for whatever values are bound: else some statements are prepared anew each time that they run.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
         Ok(Self { connection, columns: RefCell::default() })
     }
 

@@ -23,9 +23,9 @@ use comparison::{Better, Figure, Goal};
 use mariadb::MariaDb;
 use product::{Database, Product, Running};
 
-use super::patch;
 use super::server::pause;
 use super::table::{median, milliseconds};
+use super::{CLIENTS, patch};
 use crate::error::{Error, Result};
 use crate::fleet::{self, Entry, Fleet, Rates, Times};
 use crate::postgres::{Cluster, Durability};
@@ -207,9 +207,15 @@ impl Site<'_> {
 
         progress("registering nodes");
         let entries: Vec<Entry> = self.fleet.entries().collect();
-        let created = both(&running, |one| requests::create(one, rounds, &entries))?;
-        if wants(Scenario::Create) {
-            table.push("create a node", "ms", Better::Less, REQUESTS, created);
+        let (first, second) = entries.split_at(entries.len() / 2);
+        for (clients, entries, number, goal) in
+            [(1, first, 0, Goal::None), (CLIENTS, second, first.len(), REQUESTS)]
+        {
+            let created = both(&running, |one| requests::create(one, rounds, clients, number, entries))?;
+            if wants(Scenario::Create) {
+                let name = format!("create a node, {clients} at once");
+                table.push(name, "ms", Better::Less, goal, created);
+            }
         }
         self.reads(&running, table, progress)?;
         if wants(Scenario::Cycles) {

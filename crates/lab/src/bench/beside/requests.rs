@@ -42,26 +42,36 @@ pub(super) fn ask(
     Ok(meter.each())
 }
 
-/// Registers the machines, in as many rounds as there are.
+/// Registers machines over so many connections at once, in as many rounds as are asked for; `first` is the first one's number.
 ///
 /// # Errors
 /// The first request that is refused.
-pub(super) fn create(running: &Running, rounds: usize, entries: &[Entry]) -> Result<Figure> {
+pub(super) fn create(
+    running: &Running,
+    rounds: usize,
+    clients: usize,
+    first: usize,
+    entries: &[Entry],
+) -> Result<Figure> {
     let bodies: Vec<_> =
-        entries.iter().enumerate().map(|(number, entry)| body(number, entry).to_string()).collect();
-    let mut connection = running.server.connect()?;
-    connection.speak(AVAILABLE_AT_ONCE);
+        (first..).zip(entries).map(|(number, entry)| body(number, entry).to_string()).collect();
     let mut meter = Meter::default();
     for round in 0..rounds {
         let share = &bodies[share(bodies.len(), rounds, round)];
         meter.round(running, || {
-            for body in share {
-                connection.succeed("POST", "/v1/nodes", body.as_bytes())?;
-            }
+            register(running, clients, share)?;
             Ok(share.len() as u64)
         })?;
     }
     Ok(meter.each())
+}
+
+fn register(running: &Running, clients: usize, bodies: &[String]) -> Result<()> {
+    crowd::share(&running.server, clients, bodies.len(), |connection, number| {
+        connection.speak(AVAILABLE_AT_ONCE);
+        connection.succeed("POST", "/v1/nodes", bodies[number].as_bytes()).map(drop)
+    })
+    .map(drop)
 }
 
 /// The part of `count` things that is one round's.
@@ -98,11 +108,7 @@ pub(super) fn fill(running: &Running, numbers: Range<usize>) -> Result<()> {
             body(number, &entry).to_string()
         })
         .collect();
-    crowd::share(&running.server, CLIENTS, bodies.len(), |connection, number| {
-        connection.speak(AVAILABLE_AT_ONCE);
-        connection.succeed("POST", "/v1/nodes", bodies[number].as_bytes()).map(drop)
-    })
-    .map(drop)
+    register(running, CLIENTS, &bodies)
 }
 
 /// The first nodes' UUIDs, a thousand at most.
