@@ -67,8 +67,12 @@ pub struct Arguments {
 pub fn main(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let file = arguments.place.file()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    // One more than there are cores: one at a time may wait for the disk.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores() + 1)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
     let machines = runtime_of_machines()?;
     let traces = Traces::start(&file.tracing, &host_name(&arguments, &file), runtime.handle())?;
     log_to_stderr(&traces);
@@ -83,13 +87,16 @@ pub fn main(arguments: Arguments) -> Result<()> {
 /// What machines call runs on threads of its own: the kernel shares the cores between them and those of the operators' API, so that
 /// heartbeats are served however many listings are worked on.
 fn runtime_of_machines() -> Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads((cores / 2).max(1))
+        .worker_threads((cores() / 2).max(1))
         .thread_name("machines")
         .enable_all()
         .build()
         .context("starting the runtime of machines")
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// What this process is called.

@@ -12,7 +12,11 @@ use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use store::Guard;
+
+/// A node that was read or written so long ago is as good as read now.
+const FRESH: Duration = Duration::from_millis(20);
 
 /// A claimed node while a handler works on it.
 pub struct Visit<'a> {
@@ -24,6 +28,8 @@ pub struct Visit<'a> {
     pub node: Node,
     /// The last write ended the claim.
     pub is_released: bool,
+    /// When the node was last read or written.
+    read_at: Instant,
     /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
     seen: Mutex<Vec<LogEvent>>,
     agent: Mutex<Option<AgentClient>>,
@@ -32,7 +38,15 @@ pub struct Visit<'a> {
 impl<'a> Visit<'a> {
     /// Begins a visit to a node just claimed.
     pub fn new(conductor: &'a Conductor, held: &'a Held, node: Node) -> Self {
-        Self { conductor, held, node, is_released: false, seen: Mutex::default(), agent: Mutex::default() }
+        Self {
+            conductor,
+            held,
+            node,
+            is_released: false,
+            read_at: Instant::now(),
+            seen: Mutex::default(),
+            agent: Mutex::default(),
+        }
     }
 
     /// Now.
@@ -57,12 +71,17 @@ impl<'a> Visit<'a> {
             .await?;
         self.seen().clear();
         self.node = node;
+        self.read_at = Instant::now();
         self.is_released = release;
         Ok(())
     }
 
-    /// Reads the node anew.
+    /// Reads the node anew, unless that was done a moment ago: whatever comes of it is checked against the node as it is then.
     pub async fn refresh(&mut self) -> Result<(), Failure> {
+        if self.read_at.elapsed() < FRESH {
+            return Ok(());
+        }
+        self.read_at = Instant::now();
         self.node = self.conductor.store().node_with_secrets(self.node.uuid).await?.node;
         Ok(())
     }

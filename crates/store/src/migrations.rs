@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "conductors", include_str!("../migrations/0013_conductors.sql")),
     (14, "site", include_str!("../migrations/0014_site.sql")),
     (15, "revisions", include_str!("../migrations/0015_revisions.sql")),
+    (16, "due", include_str!("../migrations/0016_due.sql")),
 ];
 
 /// The number of the newest.

@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 /// Connections that are kept. As many are open as threads read at once, which the runtime bounds: a query does not wait half-way.
 const KEPT: usize = 4;
 
+/// Every change anywhere makes a reader forget its pages, and the system's cache has them: more would be memory for nothing.
+const CACHE: &str = "PRAGMA cache_size = -512";
+
 /// Connections that are opened when they are first needed.
 pub(crate) struct Readers {
     path: PathBuf,
@@ -28,7 +31,11 @@ impl Readers {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match free {
             Some(connection) => connection,
-            None => Sqlite::open(&self.path)?,
+            None => {
+                let connection = Sqlite::open(&self.path)?;
+                connection.batch(CACHE)?;
+                connection
+            }
         };
         let outcome = query(&connection);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
