@@ -105,7 +105,8 @@ impl<'a> Brief<'a> {
             fields.push((*name, *kind));
             columns.push(*column);
         }
-        Some(Self { fields, columns, context, links: Links::of(context.base_url) })
+        // A node of links alone is not worth a way of its own.
+        (!fields.is_empty()).then(|| Self { fields, columns, context, links: Links::of(context.base_url) })
     }
 
     /// The columns that [`Brief::write`] expects.

@@ -445,6 +445,8 @@ async fn a_list_that_is_written_from_columns_says_what_documents_say() {
     let next = page["next"].as_str().unwrap();
     let uuid = columns["nodes"][0]["uuid"].as_str().unwrap();
     assert!(next.ends_with(&format!("&fields=name&limit=1&marker={uuid}")), "{next}");
+    let bare = site.get("/v1/nodes?fields=").await.is(200).json();
+    assert_eq!(bare["nodes"][0].as_object().map(|node| node.len()), Some(1), "nothing but its links: {bare}");
     // A state that old clients know by no name.
     site.at(10, "POST", "/v1/nodes", Some(json!({"driver": "ipmi"}))).await.is(201);
     let last =
