@@ -4,6 +4,7 @@ mod bootstrap;
 mod configuration;
 mod database;
 mod listener;
+mod machine_side;
 mod metadata;
 mod password;
 mod patient;

@@ -4,10 +4,10 @@
 //! boot network, which serves boot files, lookup and heartbeat and nothing else.
 
 use crate::bootstrap::{Reach, bootstrap};
-use crate::configuration::{Auth, File, Netboot as NetbootSection};
+use crate::configuration::{Auth, File};
 use crate::database::Place;
 use crate::listener::{self, Door};
-use crate::metadata;
+use crate::machine_side::{self, MachineSide};
 use crate::roles::{self, Roles};
 use crate::tls;
 use crate::traces::Traces;
@@ -15,8 +15,7 @@ use anyhow::{Context, Result, bail};
 use api::ApiState;
 use api::auth::{PasswordFile, ProjectName};
 use bmc::Registry;
-use conductor::{Conductor, NodeBootSource, Role, StoredLeases};
-use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
+use conductor::{Conductor, Role};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -24,8 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::runtime::{Handle, Runtime};
-use tokio_rustls::TlsAcceptor;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
@@ -35,14 +33,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Ironic's port.
 const API_PORT: u16 = 6385;
-/// The machines' port beside it.
-const MACHINE_PORT: u16 = 6386;
 /// Requests under way have so long to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Connections of those who scrape.
 const METRICS_CONNECTIONS: usize = 64;
-/// Connections of those who ask the metadata service.
-const METADATA_CONNECTIONS: usize = 1024;
 
 /// Arguments of `billet serve`; all optional.
 #[derive(clap::Args)]
@@ -73,7 +67,7 @@ pub fn main(arguments: Arguments) -> Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let machines = runtime_of_machines()?;
+    let machines = machine_side::runtime()?;
     let traces = Traces::start(&file.tracing, &host_name(&arguments, &file), runtime.handle())?;
     log_to_stderr(&traces);
     let outcome = runtime.block_on(serve(arguments, file, started, machines.handle()));
@@ -82,17 +76,6 @@ pub fn main(arguments: Arguments) -> Result<()> {
     machines.shutdown_timeout(Duration::from_secs(1));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
-}
-
-/// What machines call runs on threads of its own: the kernel shares the cores between them and those of the operators' API, so that
-/// heartbeats are served however many listings are worked on.
-fn runtime_of_machines() -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads((cores() / 2).max(1))
-        .thread_name("machines")
-        .enable_all()
-        .build()
-        .context("starting the runtime of machines")
 }
 
 fn cores() -> usize {
@@ -205,7 +188,7 @@ async fn serve(arguments: Arguments, file: File, started: Instant, machines: &Ha
             stop: &stop,
             tasks: &tasks,
         };
-        start_machine_side(&file.netboot, tls.as_ref(), &conductor, &store, &state, &side).await?;
+        machine_side::start(&file.netboot, tls.as_ref(), &conductor, &store, &state, &side).await?;
     }
     if roles.has(Role::Conductor) {
         let (conductor, until) = (conductor.clone(), stop.clone());
@@ -326,7 +309,7 @@ async fn greet_keystone(state: Arc<ApiState>, stop: CancellationToken) {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
 }
 
@@ -346,123 +329,6 @@ pub fn default_state_dir() -> Result<PathBuf> {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
-}
-
-/// Where what machines call is served.
-struct MachineSide<'a> {
-    runtime: &'a Handle,
-    door: Door,
-    stop: &'a CancellationToken,
-    tasks: &'a TaskTracker,
-}
-
-impl MachineSide<'_> {
-    /// Listens, and serves on the machines' own threads; the socket belongs to those too, so that nobody else has to be awake for it.
-    async fn serve(&self, address: SocketAddr, tls: Option<TlsAcceptor>, router: axum::Router) -> Result<()> {
-        let listener = self.runtime.spawn(bind(address)).await??;
-        let serving = listener::serve(listener, tls, router, self.door.clone(), self.stop.clone());
-        self.tasks.spawn_on(serving, self.runtime);
-        Ok(())
-    }
-}
-
-/// DHCP, TFTP and the machines' HTTP listener. Where nothing was configured and this host can't serve them, that is a warning and
-/// the API goes on; where they were asked for, it is an error.
-async fn start_machine_side(
-    section: &NetbootSection,
-    tls: Option<&TlsAcceptor>,
-    conductor: &Conductor,
-    store: &Store,
-    state: &Arc<ApiState>,
-    side: &MachineSide<'_>,
-) -> Result<()> {
-    let &MachineSide { stop, tasks, .. } = side;
-    if section.enabled == Some(false) {
-        return Ok(());
-    }
-    let asked_for = section.enabled == Some(true) || section.interfaces.is_some();
-    let port = section.http_port.unwrap_or(MACHINE_PORT);
-    let over_tls = match (section.https_port, tls) {
-        (Some(port), Some(tls)) => Some((port, tls)),
-        _ => None,
-    };
-    let (mut source, scribe) = NodeBootSource::new(conductor.clone(), port, stop.clone());
-    if let Some((port, _)) = over_tls {
-        source = source.with_tls(port);
-    }
-    let (servers, metadata) = match bind_netboot(section, port, source, store).await {
-        Ok(bound) => bound,
-        Err(error) if !asked_for => {
-            tracing::warn!("machines can't be booted over the network from here: {error:#}");
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
-    let ramdisks = api::ramdisk_router(state.clone());
-    // Where tokens travel over TLS, they don't also travel without.
-    let own = servers.segments().iter().map(|segment| (segment.interface.to_string(), segment.address));
-    store
-        .put_own_addresses(conductor.hostname(), &own.collect::<Vec<_>>())
-        .await
-        .context("the network service")?;
-    let router = servers.router().merge(if over_tls.is_some() {
-        // What machines boot may be an image.
-        api::image::machines::router(state.clone())
-    } else {
-        ramdisks.clone()
-    });
-    // Only where machines are: a token is handed to the first that asks, so nobody else should be able to.
-    for segment in servers.segments() {
-        side.serve(SocketAddr::new(IpAddr::V4(segment.address), port), None, router.clone()).await?;
-        if let Some((port, tls)) = over_tls {
-            let address = SocketAddr::new(IpAddr::V4(segment.address), port);
-            side.serve(address, Some(tls.clone()), ramdisks.clone()).await?;
-        }
-    }
-    let door = Door::new("metadata", METADATA_CONNECTIONS);
-    for listener in metadata {
-        let listener = TcpListener::from_std(listener).context("the metadata service")?;
-        let router = api::metadata::router(state.clone());
-        tasks.spawn(listener::serve(listener, None, router, door.clone(), stop.clone()));
-    }
-    tasks.spawn(scribe);
-    tasks.spawn(servers.run(stop.clone()));
-    Ok(())
-}
-
-async fn bind_netboot(
-    section: &NetbootSection,
-    port: u16,
-    source: NodeBootSource,
-    store: &Store,
-) -> Result<(Netboot, Vec<std::net::TcpListener>)> {
-    let mut names = ProgramNames::default();
-    if let Some(directory) = &section.programs {
-        names.directory.clone_from(directory);
-    }
-    let programs = Programs::load(names)?;
-    let segments = match &section.interfaces {
-        Some(names) => Segment::named(names.iter().map(String::as_str))?,
-        None => Segment::detect()?,
-    };
-    for segment in &segments {
-        tracing::info!(interface = %segment.interface, address = %segment.address, "boots known machines");
-    }
-    let metadata = metadata::listeners(section, &segments);
-    let mut config = NetbootConfig::new(segments, port, programs);
-    // What nobody named may be unusable: an interface where another DHCP server runs here already.
-    config.may_leave_out = section.interfaces.is_none();
-    for name in &section.proxy_interfaces {
-        if !config.segments.iter().any(|segment| *segment.interface == **name) {
-            bail!(
-                "netboot.proxy_interfaces has {name}, which is not served: `ip address` shows what has an address"
-            );
-        }
-        config.proxied.insert(name.clone());
-    }
-    config.metadata = !metadata.is_empty();
-    let netboot = Netboot::bind(config, Arc::new(source), Arc::new(StoredLeases::new(store.clone()))).await?;
-    Ok((netboot, metadata))
 }
 
 /// Takes over SIGTERM and SIGINT; what it returns ends with the first of them.
