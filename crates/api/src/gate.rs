@@ -63,6 +63,14 @@ impl Class {
         }
     }
 
+    /// Lets everybody else come to their gates before a listing begins, which is then written without a pause: a crowd queues up at
+    /// its gate, and not on the runtime's threads, where changes and heartbeats would stand behind it.
+    pub(crate) async fn step_back(self) {
+        if self == Class::Look {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Its name for people.
     const fn in_words(self) -> &'static str {
         match self {
