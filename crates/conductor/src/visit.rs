@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::Guard;
 
-/// A node that was read or written so long ago is as good as read now.
+/// A node that was read or written no longer ago than this is as good as read now.
 const FRESH: Duration = Duration::from_millis(20);
 
 /// A claimed node while a handler works on it.
