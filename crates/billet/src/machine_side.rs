@@ -3,13 +3,12 @@
 use crate::configuration::Netboot as NetbootSection;
 use crate::listener::{self, Door};
 use crate::metadata;
-use crate::serve::bind;
+use crate::serve::{bind, cores};
 use anyhow::{Context, Result, bail};
 use api::ApiState;
 use conductor::{Conductor, NodeBootSource, StoredLeases};
 use netboot::{Config as NetbootConfig, Netboot, ProgramNames, Programs, Segment};
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZero;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
@@ -26,9 +25,8 @@ const METADATA_CONNECTIONS: usize = 1024;
 /// What machines call runs on threads of its own: the kernel shares the cores between them and those of the operators' API, so that
 /// heartbeats are served however many listings are worked on.
 pub fn runtime() -> Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads((cores / 2).max(1))
+        .worker_threads((cores() / 2).max(1))
         .thread_name("machines")
         .enable_all()
         .build()

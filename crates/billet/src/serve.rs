@@ -78,7 +78,8 @@ pub fn main(arguments: Arguments) -> Result<()> {
     outcome
 }
 
-fn cores() -> usize {
+/// Cores that this process may use.
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
