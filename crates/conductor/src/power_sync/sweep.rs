@@ -1,7 +1,7 @@
 //! One walk over all nodes.
 
 use super::lanes::{Lanes, Place};
-use super::verdict::{self, Answer};
+use super::verdict::{self, Answer, Outcome};
 use super::watched::{Reach, Watchlist};
 use super::{PowerSync, reach};
 use crate::Conductor;
@@ -183,10 +183,14 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
             true
         }
     };
-    let failures = watchlist.end_turn(row.id, failed && !row.is_failed);
+    let failures = if failed && !row.is_failed { watchlist.failures(row.id).saturating_add(1) } else { 0 };
     let verdict = verdict::of(&row, &answer, failures, &conductor.settings().power_sync);
     // Boxed: most answers lead to nothing, and a task that waits for a dead BMC is to be small.
-    if Box::pin(verdict::carry_out(&conductor, &row, verdict, failures, started)).await {
-        watchlist.forgive(row.id);
-    }
+    let outcome = Box::pin(verdict::carry_out(&conductor, &row, verdict, failures, started)).await;
+    let counted = match outcome {
+        Outcome::Stands => Some(failures),
+        Outcome::GivenUp => Some(0),
+        Outcome::TooLate => None,
+    };
+    watchlist.end_turn(row.id, counted);
 }

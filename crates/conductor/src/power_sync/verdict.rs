@@ -55,16 +55,27 @@ pub fn of(row: &PowerRow, answer: &Answer, failures: u32, settings: &PowerSync) 
     }
 }
 
-/// Writes it down, unless the node is held or has changed meanwhile: then the next sweep sees to it. `true`: the node was given up.
+/// What became of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is written, or there was nothing to write.
+    Stands,
+    /// It is written that the node is given up.
+    GivenUp,
+    /// It is not written: the node had changed since it was asked, or could not be written. The next sweep sees to it.
+    TooLate,
+}
+
+/// Writes a verdict down, unless the node is held or has changed meanwhile.
 pub async fn carry_out(
     conductor: &Conductor,
     row: &PowerRow,
     verdict: Verdict,
     failures: u32,
     started: Timestamp,
-) -> bool {
+) -> Outcome {
     if verdict == Verdict::Agree {
-        return false;
+        return Outcome::Stands;
     }
     let now = Timestamp::now();
     let gives_up = matches!(verdict, Verdict::GiveUp(..));
@@ -79,11 +90,12 @@ pub async fn carry_out(
         })
         .await;
     match written {
-        Ok((stands, _)) => stands && gives_up,
-        Err(StoreError::Locked { .. } | StoreError::NotFound { .. }) => false,
+        Ok((true, _)) if gives_up => Outcome::GivenUp,
+        Ok((true, _)) => Outcome::Stands,
+        Ok((false, _)) | Err(StoreError::Locked { .. } | StoreError::NotFound { .. }) => Outcome::TooLate,
         Err(error) => {
             tracing::error!(node = %row.uuid, %error, "what its BMC said of its power can't be written");
-            false
+            Outcome::TooLate
         }
     }
 }

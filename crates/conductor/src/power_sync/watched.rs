@@ -34,7 +34,7 @@ pub struct Watched {
     asked: Option<Instant>,
     /// Failures in a row.
     failures: u32,
-    /// An answer is awaited.
+    /// An answer is awaited, or what follows from it is being written.
     under_way: bool,
     /// The last sweep that met it.
     met: u64,
@@ -87,19 +87,17 @@ impl Watchlist {
         true
     }
 
-    /// The node was asked; out comes how often in a row it has failed now.
-    pub fn end_turn(&self, id: i64, failed: bool) -> u32 {
-        let mut nodes = self.lock();
-        let Some(node) = nodes.get_mut(&id) else { return u32::from(failed) };
-        node.under_way = false;
-        node.failures = if failed { node.failures.saturating_add(1) } else { 0 };
-        node.failures
+    /// How often in a row the node has failed.
+    pub fn failures(&self, id: i64) -> u32 {
+        self.lock().get(&id).map_or(0, |node| node.failures)
     }
 
-    /// Begins to count anew: what failed was dealt with.
-    pub fn forgive(&self, id: i64) {
+    /// The node was asked, and what followed is written. It has failed `failures` times in a row now; `None`: the answer came too late
+    /// to count, since the node had changed meanwhile.
+    pub fn end_turn(&self, id: i64, failures: Option<u32>) {
         if let Some(node) = self.lock().get_mut(&id) {
-            node.failures = 0;
+            node.under_way = false;
+            node.failures = failures.unwrap_or(node.failures);
         }
     }
 
@@ -128,19 +126,20 @@ mod tests {
         let list = Watchlist::default();
         list.learn(1, 5, with_session());
         list.learn(2, 5, Reach::Bmc(Arc::new(bmc::fake::FakeBmc::new(bmc::PowerState::On)), "fake"));
-        let (mut turns, mut failures, mut now) = ([0; 2], 0, Instant::now());
+        let (mut turns, mut now) = ([0; 2], Instant::now());
         for sweep in 1..=9 {
             for (id, turns) in [1, 2].into_iter().zip(&mut turns) {
                 if list.take_turn(id, sweep, INTERVAL, BEAT, now) {
                     assert!(!list.take_turn(id, sweep, INTERVAL, BEAT, now), "it is being asked");
                     *turns += 1;
-                    failures = list.end_turn(id, id == 1 && sweep > 3).max(failures);
+                    let failures = if id == 1 && sweep > 3 { list.failures(id) + 1 } else { 0 };
+                    list.end_turn(id, Some(failures));
                 }
             }
             now += BEAT;
         }
         // The one with a session: in sweeps 1, 2, 3 and 4, fails, and then 7. The other one in 1, 4 and 7.
-        assert_eq!((turns, failures), ([5, 3], 2));
+        assert_eq!((turns, list.failures(1), list.failures(2)), ([5, 3], 2, 0));
     }
 
     #[test]
@@ -150,7 +149,7 @@ mod tests {
         list.take_turn(1, 3, INTERVAL, BEAT, Instant::now());
         assert!(list.reach(1, 5).is_some());
         assert!(list.reach(1, 6).is_none(), "it has changed meanwhile");
-        list.end_turn(1, false);
+        list.end_turn(1, None);
         list.forget_before(4);
         assert!(list.reach(1, 5).is_none());
     }

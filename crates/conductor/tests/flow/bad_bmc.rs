@@ -54,7 +54,11 @@ pub struct Rack {
 impl Rack {
     pub fn start() -> Self {
         let on = Arc::new(AtomicBool::new(false));
-        let chassis = Arc::new(Switch { on: on.clone(), boots: watch::channel(0).0 });
+        Self::with(Arc::new(Switch { on: on.clone(), boots: watch::channel(0).0 }), on)
+    }
+
+    /// A BMC of this chassis.
+    pub fn with(chassis: Arc<dyn Chassis>, on: Arc<AtomicBool>) -> Self {
         let here: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let sim = IpmiSim::bind(here, administrator("admin", "right"), chassis).unwrap();
         let stop = CancellationToken::new();

@@ -7,6 +7,7 @@ use bmc::Registry;
 use bmc::ipmi::Limits;
 use conductor::{Settings, Sweep};
 use jiff::Timestamp;
+use lab::chassis::{BootFlags, Chassis, ChassisFuture, Control};
 use model::event::LogEvent;
 use model::history::HistoryEntry;
 use model::node::{Fault, InterfaceKind, Node, PowerState};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::{Guard, Holder, StoreError};
+use tokio::sync::watch;
 use uuid::Uuid;
 use wire::ipmi::CompletionCode;
 use wire::ipmi::command::{ChassisControl, Command};
@@ -201,6 +203,59 @@ async fn a_machine_that_cannot_be_brought_back_is_given_up_after_three_attempts(
     let events = site.store.events(uuid, 100).await.unwrap();
     let refused = events.iter().filter(|event| event.name == "requested power on" && !event.ok).count();
     assert_eq!(refused, 2, "the third difference is the end");
+}
+
+/// A machine that is off and stays so, and says it once its gate is open.
+struct Gated {
+    asked: watch::Sender<u64>,
+    gate: watch::Receiver<bool>,
+}
+
+impl Chassis for Gated {
+    fn is_on(&self) -> ChassisFuture<'_, Result<bool, String>> {
+        let mut gate = self.gate.clone();
+        self.asked.send_modify(|count| *count += 1);
+        Box::pin(
+            async move { gate.wait_for(|open| *open).await.map(|_| false).map_err(|gone| gone.to_string()) },
+        )
+    }
+
+    fn control(&self, _control: Control, _flags: BootFlags) -> ChassisFuture<'_, Result<(), String>> {
+        Box::pin(async { Err("jammed".into()) })
+    }
+
+    fn boot_flags_changed(&self, _flags: BootFlags) -> ChassisFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn boots(&self) -> watch::Receiver<u64> {
+        self.asked.subscribe()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_come_too_late_are_no_attempts() {
+    let (asked, mut asks) = watch::channel(0);
+    let (open, gate) = watch::channel(false);
+    let world = World::new();
+    let rack = Rack::with(Arc::new(Gated { asked, gate }), Arc::default());
+    let site = world.start(often);
+    let uuid = active(&site, rack.sim.local_addr(), "admin", Some(PowerState::On)).await;
+    let somebody = Holder::new("somebody", Uuid::new_v4());
+    for late in 1..=3 {
+        // Somebody takes the node up between the question and its answer.
+        asks.changed().await.unwrap();
+        let claim = site.store.claim(uuid, &somebody).await.unwrap();
+        open.send_replace(true);
+        swept(&site, |sweeps| sweeps.differed >= late).await;
+        open.send_replace(false);
+        assert!(told(&site, uuid).await.is_empty());
+        site.store.release(&claim).await.unwrap();
+    }
+    open.send_replace(true);
+    until(&site, uuid, |node| node.fault.is_some()).await;
+    let told = told(&site, uuid).await;
+    assert!(told.len() == 3 && told[0].detail.ends_with("(attempt 1 of 3)"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
