@@ -23,15 +23,17 @@ pub async fn record(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failu
         _ => None,
     };
     let conductor = visit.conductor;
+    let mut failed_step = None;
     visit
         .edit(|edit| {
+            failed_step = None;
             let node = &mut edit.node;
             let told = history::failed(conductor, node, &text, now);
             if node.apply(Event::Fail, now).is_err() {
                 // Moved on meanwhile by a user's verb: that verb has the last word.
                 return;
             }
-            measure::failed(node, now);
+            failed_step = measure::running_step(node);
             edit.history.extend(told);
             node.last_error = Some(text.clone());
             node.fault = fault.or(node.fault);
@@ -51,7 +53,11 @@ pub async fn record(visit: &mut Visit<'_>, failure: Failure) -> Result<(), Failu
             let event = runner::moved(node, from, now, &text).failed();
             edit.events.push(event);
         })
-        .await
+        .await?;
+    if let Some((name, started)) = failed_step {
+        measure::step(&name, started, now, "failed");
+    }
+    Ok(())
 }
 
 /// Which of the three families of steps a state belongs to.

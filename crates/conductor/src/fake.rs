@@ -100,7 +100,7 @@ pub async fn pause_for(
         .and_then(|duration| now.saturating_add(duration).ok())
         .unwrap_or(now);
     let pause = Pause { label: label.to_owned(), until };
-    visit.edit(|edit| edit.node.work.pauses.push(pause)).await?;
+    visit.edit(|edit| edit.node.work.pauses.push(pause.clone())).await?;
     Err(Failure::Later(until))
 }
 

@@ -138,12 +138,10 @@ pub fn step(name: &str, started: Timestamp, now: Timestamp, outcome: &str) {
     table::STEP_TIME.observe_time([STEPS.admit(name), outcome], took);
 }
 
-/// The work of a node failed; the step that ran, if one did, failed with it. Ask before the work is forgotten.
-pub fn failed(node: &Node, now: Timestamp) {
+/// The name of the step that runs on a node, and when it began.
+pub fn running_step(node: &Node) -> Option<(String, Timestamp)> {
     let work = &node.work;
-    if let (Some(started), Some(running)) = (work.started_at, work.steps.get(work.next)) {
-        step(&running.full_name(), started, now, "failed");
-    }
+    Some((work.steps.get(work.next)?.full_name(), work.started_at?))
 }
 
 /// A boot server saw something, which the event log calls so.

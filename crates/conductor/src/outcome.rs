@@ -8,7 +8,7 @@ use model::state::Event;
 use store::StoreError;
 
 /// A change of the node that is written together with an event of the state machine.
-pub type Change = Box<dyn FnOnce(&mut Node) + Send>;
+pub type Change = Box<dyn Fn(&mut Node) + Send + Sync>;
 
 /// What comes next for a node.
 pub enum Outcome {
@@ -27,7 +27,7 @@ impl Outcome {
     }
 
     /// The state machine moves on with a change.
-    pub fn next_with(event: Event, change: impl FnOnce(&mut Node) + Send + 'static) -> Self {
+    pub fn next_with(event: Event, change: impl Fn(&mut Node) + Send + Sync + 'static) -> Self {
         Outcome::Next(event, Box::new(change))
     }
 }

@@ -65,7 +65,9 @@ async fn act_and_wait(
             visit
                 .edit(|edit| {
                     edit.node.power_state = Some(goal);
-                    edit.node.driver_internal_info.insert("last_power_state_change".into(), now.into());
+                    edit.node
+                        .driver_internal_info
+                        .insert("last_power_state_change".into(), now.as_str().into());
                 })
                 .await?;
             return Ok(());
@@ -132,7 +134,7 @@ pub async fn reconcile(visit: &mut Visit<'_>, target: PowerTarget) -> Result<Out
                 edit.node.power_state = Some(target.outcome());
             }
             edit.node.work.power_sync = false;
-            edit.node.last_error = error;
+            edit.node.last_error = error.clone();
         })
         .await?;
     Ok(Outcome::Again)

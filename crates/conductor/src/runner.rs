@@ -20,7 +20,7 @@ use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
-use store::{Served, StoreError};
+use store::{NodeVersion, Served, StoreError};
 use telemetry::request::on_behalf_of;
 use telemetry::table;
 use tokio_util::sync::CancellationToken;
@@ -84,21 +84,26 @@ async fn take_up(
     // Without a session nothing is claimed; the next one nudges.
     let claimed = conductor.claim_due(&served, now, i64::try_from(room).unwrap_or_default()).await?;
     let Some(claimed) = claimed else { return Ok(LONGEST_SLEEP) };
-    for (held, node) in claimed {
-        visits.spawn(attend(conductor.clone(), held, node, stop.clone()));
+    for (held, version) in claimed {
+        visits.spawn(attend(conductor.clone(), held, version, stop.clone()));
     }
     Ok(Duration::ZERO)
 }
 
 /// One visit: from claim to release.
-async fn attend(conductor: Conductor, held: Held, node: Result<Node, StoreError>, stop: CancellationToken) {
+async fn attend(
+    conductor: Conductor,
+    held: Held,
+    version: Result<NodeVersion, StoreError>,
+    stop: CancellationToken,
+) {
     let uuid = held.claim().node;
-    match node {
-        Ok(node) => {
-            let span = measure::visit_span(&node);
-            let origin = measure::origin_of(&node, &span);
-            let _measured = measure::Visited::begin(&node);
-            let visit = pay(&conductor, &held, node, &stop).instrument(span);
+    match version {
+        Ok(version) => {
+            let span = measure::visit_span(&version.node);
+            let origin = measure::origin_of(&version.node, &span);
+            let _measured = measure::Visited::begin(&version.node);
+            let visit = pay(&conductor, &held, version, &stop).instrument(span);
             if on_behalf_of(origin, visit).await {
                 held.settle();
                 return;
@@ -112,9 +117,9 @@ async fn attend(conductor: Conductor, held: Held, node: Result<Node, StoreError>
 }
 
 /// Does what there is to do about a node for now. `true`: the claim ended with it.
-async fn pay(conductor: &Conductor, held: &Held, node: Node, stop: &CancellationToken) -> bool {
-    let uuid = node.uuid;
-    let mut visit = Visit::new(conductor, held, node);
+async fn pay(conductor: &Conductor, held: &Held, version: NodeVersion, stop: &CancellationToken) -> bool {
+    let uuid = version.node.uuid;
+    let mut visit = Visit::new(conductor, held, version);
     if held.keep(go_on(&mut visit, stop)).await.is_err() {
         table::CLAIMS_LOST.count([]);
         tracing::warn!(node = %uuid, "the claim was lost; another conductor goes on");
@@ -215,8 +220,8 @@ async fn transition(
     visit
         .edit(|edit| {
             let told = history::steps_ended(conductor, &edit.node, event, now);
-            if let Err(error) = edit.node.apply(event, now) {
-                refused = Some(error);
+            refused = edit.node.apply(event, now).err();
+            if refused.is_some() {
                 return;
             }
             edit.history.extend(told);

@@ -13,7 +13,7 @@ use model::node::Node;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use store::Guard;
+use store::{NodeVersion, Revision};
 
 /// A node that was read or written no longer ago than this is as good as read now.
 const FRESH: Duration = Duration::from_millis(20);
@@ -28,6 +28,8 @@ pub struct Visit<'a> {
     pub node: Node,
     /// The last write ended the claim.
     pub is_released: bool,
+    /// Which version of the node is in hand.
+    revision: Revision,
     /// When the node was last read or written.
     read_at: Instant,
     /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
@@ -37,12 +39,13 @@ pub struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     /// Begins a visit to a node just claimed.
-    pub fn new(conductor: &'a Conductor, held: &'a Held, node: Node) -> Self {
+    pub fn new(conductor: &'a Conductor, held: &'a Held, version: NodeVersion) -> Self {
         Self {
             conductor,
             held,
-            node,
+            node: version.node,
             is_released: false,
+            revision: version.revision,
             read_at: Instant::now(),
             seen: Mutex::default(),
             agent: Mutex::default(),
@@ -54,26 +57,30 @@ impl<'a> Visit<'a> {
         Timestamp::now()
     }
 
-    /// Changes the node on disk and in hand, with events in the same transaction.
-    pub async fn edit(&mut self, change: impl FnOnce(&mut store::Edit)) -> Result<(), Failure> {
+    /// Changes the node on disk and in hand, with events in the same transaction. `change` is made on the node in hand, and once more
+    /// on the node as it is if that is another one by now: what it finds out counts when this returns.
+    pub async fn edit(&mut self, mut change: impl FnMut(&mut store::Edit)) -> Result<(), Failure> {
         let now = self.now();
         let seen = self.seen().clone();
         let mut release = false;
-        let (_, node) = self
-            .conductor
-            .store()
-            .edit_node(self.node.uuid, Guard::Held(self.held.claim()), now, |edit| {
-                edit.events.extend(seen);
-                change(edit);
-                release = edit.release;
-                Ok::<_, store::StoreError>(())
-            })
-            .await?;
+        let known = (&self.node, self.revision);
+        let written = self.conductor.store().edit_held(self.held.claim(), known, now, |edit| {
+            edit.events.extend(seen.iter().cloned());
+            change(edit);
+            release = edit.release;
+        });
+        let written = written.await?;
         self.seen().clear();
-        self.node = node;
-        self.read_at = Instant::now();
+        self.take(written);
         self.is_released = release;
         Ok(())
+    }
+
+    /// Takes up a version of the node that was just read or written.
+    fn take(&mut self, version: NodeVersion) {
+        self.node = version.node;
+        self.revision = version.revision;
+        self.read_at = Instant::now();
     }
 
     /// Reads the node anew, unless that was done a moment ago: whatever comes of it is checked against the node as it is then.
@@ -81,8 +88,8 @@ impl<'a> Visit<'a> {
         if self.read_at.elapsed() < FRESH {
             return Ok(());
         }
-        self.read_at = Instant::now();
-        self.node = self.conductor.store().node_with_secrets(self.node.uuid).await?.node;
+        let read = self.conductor.store().node_with_secrets(self.node.uuid).await?;
+        self.take(read);
         Ok(())
     }
 

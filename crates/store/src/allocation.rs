@@ -111,7 +111,7 @@ impl Store {
         self.write_node(tx, &before, &node, false).await?;
         let detail = format!("by allocation {}", allocation.uuid);
         let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
-        event::insert(tx, &event, None).await?;
+        event::insert(tx, &[event], None).await?;
         Ok(node)
     }
 
@@ -133,12 +133,18 @@ impl Store {
             self.write_node(&mut tx, &before, &node, false).await?;
             let detail = format!("allocation {uuid} is gone");
             let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail);
-            event::insert(&mut tx, &event, None).await?;
+            event::insert(&mut tx, &[event], None).await?;
         }
         delete(&mut tx, uuid).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Does an allocation change with the node?
+pub(crate) fn concerns(before: &Node, after: &Node) -> bool {
+    before.allocation_uuid.is_some()
+        && (after.instance_uuid.is_none() || after.allocation_uuid != before.allocation_uuid)
 }
 
 /// An allocation lasts as long as its node carries its instance: where a change of the node ends that, its row goes too.

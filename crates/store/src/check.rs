@@ -2,7 +2,6 @@
 
 use crate::archive::{TABLES, columns};
 use crate::{Result, Store};
-use model::node::Node;
 use serde::de::IgnoredAny;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -77,8 +76,8 @@ impl Store {
     }
 
     async fn check_documents(&self, table: &str, report: &mut Report) -> Result<()> {
-        let secrets = if table == "nodes" { ", secrets" } else { "" };
-        let sql = format!("SELECT id, doc{secrets} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2");
+        let more = if table == "nodes" { ", secrets, revision" } else { "" };
+        let sql = format!("SELECT id, doc{more} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2");
         let mut last = 0_i64;
         loop {
             let rows =
@@ -88,7 +87,7 @@ impl Store {
             for row in &rows {
                 let id: i64 = row.try_get("id")?;
                 let outcome = if table == "nodes" {
-                    self.open_node(row).map(|_: Node| ()).map_err(|error| error.to_string())
+                    self.open_node(row).map(drop).map_err(|error| error.to_string())
                 } else {
                     let doc: &str = row.try_get("doc")?;
                     serde_json::from_str::<IgnoredAny>(doc).map(drop).map_err(|error| error.to_string())

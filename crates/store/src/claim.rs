@@ -1,11 +1,13 @@
 //! Claims: a node is one process's for as long as its session lasts ([`crate::conductor`]), with an epoch that fences off whoever
 //! lost it.
 
+use crate::draft::Draft;
+use crate::node::NodeVersion;
 use crate::transaction::Write;
-use crate::{Result, Store, StoreError, micros};
+use crate::{Result, Store, StoreError, micros, postgres};
 use jiff::Timestamp;
-use model::node::Node;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 use telemetry::table;
 use uuid::Uuid;
 
@@ -180,15 +182,12 @@ impl Store {
 
     /// When the soonest free node of those is due: the past if one is due already.
     pub async fn next_due(&self, served: &Served) -> Result<Option<Timestamp>> {
-        let sql = format!(
-            "SELECT due_us FROM nodes WHERE due_us IS NOT NULL AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT 1",
-            condition(served, 1)
+        let mut draft = Draft::new(
+            "SELECT due_us FROM nodes WHERE due_us IS NOT NULL AND lease_holder IS NULL AND conductor_group = ",
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(&served.conductor_group);
-        for driver in served.drivers.iter().flatten() {
-            query = query.bind(driver);
-        }
-        let Some(row) = query.fetch_optional(self.read()).await? else { return Ok(None) };
+        draft_served(&mut draft, served)?;
+        draft.push(" ORDER BY due_us LIMIT 1");
+        let Some(row) = draft.query().fetch_optional(self.read()).await? else { return Ok(None) };
         Ok(Timestamp::from_microsecond(row.try_get("due_us")?).ok())
     }
 
@@ -200,27 +199,8 @@ impl Store {
         served: &Served,
         now: Timestamp,
         limit: i64,
-    ) -> Result<Vec<(Claim, Result<Node>)>> {
-        let mut tx = self.write_rows().await?;
-        // Rows that another process is about to claim are that one's.
-        let sql = format!(
-            "UPDATE nodes SET lease_holder = $1, lease_session = $2, lease_epoch = lease_epoch + 1 WHERE id IN \
-             (SELECT id FROM nodes WHERE due_us <= $3 AND lease_holder IS NULL AND {} ORDER BY due_us LIMIT $4{}) \
-             RETURNING due_us, uuid, lease_epoch, doc, secrets",
-            condition(served, 5),
-            tx.row_lock_of_free()
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql))
-            .bind(&holder.hostname)
-            .bind(holder.session.to_string())
-            .bind(micros(now))
-            .bind(limit)
-            .bind(&served.conductor_group);
-        for driver in served.drivers.iter().flatten() {
-            query = query.bind(driver);
-        }
-        let rows = query.fetch_all(&mut *tx).await?;
-        tx.commit().await?;
+    ) -> Result<Vec<(Claim, Result<NodeVersion>)>> {
+        let rows = self.take_claims(holder, served, now, limit).await?;
         table::CLAIMS_TAKEN.add([], rows.len() as u64);
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
@@ -232,6 +212,27 @@ impl Store {
         // The database returns them in an order of its own.
         claimed.sort_by_key(|(due, ..)| *due);
         Ok(claimed.into_iter().map(|(_, claim, node)| (claim, node)).collect())
+    }
+
+    async fn take_claims(
+        &self,
+        holder: &Holder,
+        served: &Served,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AnyRow>> {
+        let draft = || draft_claims(self.postgres().is_some(), holder, served, now, limit);
+        if let Some(database) = self.postgres() {
+            match database.change_and_return(draft()?.query()).await {
+                // If nodes were claimed all the same, those who look after the session find that out.
+                Err(StoreError::Away(_)) => {}
+                rows => return rows,
+            }
+        }
+        let mut tx = self.write_rows().await?;
+        let rows = draft()?.query().fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 
     /// For every claim under which an event was recorded, when that was; by node and epoch.
@@ -258,13 +259,43 @@ impl Store {
     }
 }
 
-/// What a node must be to be served; its values are bound from `first` on: the group, then the drivers.
-fn condition(served: &Served, first: usize) -> String {
-    let mut sql = format!("conductor_group = ${first}");
+/// Claims those of the nodes that are due and free.
+fn draft_claims(
+    is_postgres: bool,
+    holder: &Holder,
+    served: &Served,
+    now: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Draft> {
+    let begin = if is_postgres { postgres::with_lock() } else { String::new() };
+    let mut draft = Draft::new(&begin);
+    draft.push(" UPDATE nodes SET lease_holder = ");
+    draft.bind(holder.hostname.clone())?;
+    draft.push(", lease_session = ");
+    draft.bind(holder.session.to_string())?;
+    draft.push(", lease_epoch = lease_epoch + 1 WHERE id IN (SELECT id FROM nodes");
+    draft.push(if is_postgres { ", lock WHERE due_us <= " } else { " WHERE due_us <= " });
+    draft.bind(micros(now))?;
+    draft.push(" AND lease_holder IS NULL AND conductor_group = ");
+    draft_served(&mut draft, served)?;
+    draft.push(" ORDER BY due_us LIMIT ");
+    draft.bind(limit)?;
+    // Rows that another process is about to claim are that one's.
+    draft.push(if is_postgres { " FOR NO KEY UPDATE OF nodes SKIP LOCKED)" } else { ")" });
+    draft.push(" RETURNING due_us, uuid, lease_epoch, revision, doc, secrets");
+    Ok(draft)
+}
+
+/// Goes on with what a node must be to be served, behind `conductor_group = `.
+fn draft_served(draft: &mut Draft, served: &Served) -> sqlx::Result<()> {
+    draft.bind(served.conductor_group.clone())?;
     if let Some(drivers) = &served.drivers {
-        let marks: Vec<_> = (1..=drivers.len()).map(|n| format!("${}", first + n)).collect();
-        let marks = if marks.is_empty() { "NULL".to_owned() } else { marks.join(", ") };
-        sql.push_str(&format!(" AND driver IN ({marks})"));
+        draft.push(" AND driver IN (NULL");
+        for driver in drivers {
+            draft.push(", ");
+            draft.bind(driver.clone())?;
+        }
+        draft.push(")");
     }
-    sql
+    Ok(())
 }

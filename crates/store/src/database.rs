@@ -253,6 +253,14 @@ impl Store {
         }
     }
 
+    /// PostgreSQL, if the database is one.
+    pub(crate) fn postgres(&self) -> Option<&Postgres> {
+        match &self.inner.writers {
+            Writers::Sqlite(_) => None,
+            Writers::Postgres(database) => Some(database),
+        }
+    }
+
     pub(crate) fn read(&self) -> &Readers {
         &self.inner.readers
     }

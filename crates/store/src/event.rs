@@ -1,8 +1,10 @@
 //! The event log.
 
 use crate::claim::Claim;
+use crate::draft::Draft;
+use crate::select::Column;
 use crate::transaction::Write;
-use crate::{Result, Store, micros};
+use crate::{Result, Store, StoreError, postgres};
 use jiff::Timestamp;
 use model::event::LogEvent;
 use sqlx::Row;
@@ -10,25 +12,69 @@ use telemetry::request::{self, Origin};
 use telemetry::{EVENTS, table};
 use uuid::Uuid;
 
-/// Appends an event, and the claim under which it came about.
-pub(crate) async fn insert(tx: &mut Write, event: &LogEvent, claim: Option<&Claim>) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO events (node_uuid, at_us, duration_us, kind, name, ok, detail, conductor, epoch, recorded_us) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(event.node_uuid.map(|uuid| uuid.to_string()))
-    .bind(micros(event.at))
-    .bind(event.duration_us)
-    .bind(event.kind.as_str())
-    .bind(&event.name)
-    .bind(i64::from(event.ok))
-    .bind(&event.detail)
-    .bind(claim.map(|claim| claim.holder.hostname.clone()))
-    .bind(claim.map(|claim| claim.epoch))
-    .bind(micros(Timestamp::now()))
-    .execute(&mut **tx)
-    .await?;
-    tx.tell(Told { event: event.clone(), origin: request::current() });
+/// An event's row, and the claim under which it came about.
+fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> [(&'static str, Column); 10] {
+    use Column as C;
+    [
+        ("node_uuid", C::id(event.node_uuid)),
+        ("at_us", C::time(Some(event.at))),
+        ("duration_us", C::Number(event.duration_us)),
+        ("kind", C::text(Some(event.kind.as_str()))),
+        ("name", C::text(Some(&event.name))),
+        ("ok", C::flag(event.ok)),
+        ("detail", C::text(Some(&event.detail))),
+        ("conductor", C::text(claim.map(|claim| claim.holder.hostname.as_str()))),
+        ("epoch", C::Number(claim.map(|claim| claim.epoch))),
+        ("recorded_us", C::time(Some(recorded))),
+    ]
+}
+
+/// Goes on with an `INSERT` of events, of which there is one at least. `from` names a row that must be there, in the words of PostgreSQL.
+pub(crate) fn draft_insert(
+    draft: &mut Draft,
+    events: &[LogEvent],
+    claim: Option<&Claim>,
+    from: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let now = Timestamp::now();
+    for (index, event) in events.iter().enumerate() {
+        let columns = columns(event, claim, now);
+        if index == 0 {
+            let names = columns.each_ref().map(|(name, _)| *name).join(", ");
+            draft.push(&format!(" INSERT INTO events ({names}) "));
+            if let Some(from) = from {
+                draft.push(&format!("SELECT event.* FROM {from}, ("));
+            }
+            draft.push("VALUES ");
+        } else {
+            draft.push(", ");
+        }
+        let mut separator = "(";
+        for (_, value) in columns {
+            draft.push(separator);
+            // Values that are not inserted where they stand are text unless something is said.
+            let kind = if from.is_some() { value.cast() } else { "" };
+            draft.column(value)?;
+            draft.push(kind);
+            separator = ", ";
+        }
+        draft.push(")");
+    }
+    if from.is_some() {
+        draft.push(") AS event");
+    }
+    Ok(())
+}
+
+/// Appends events, and the claim under which they came about.
+pub(crate) async fn insert(tx: &mut Write, events: &[LogEvent], claim: Option<&Claim>) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut draft = Draft::default();
+    draft_insert(&mut draft, events, claim, None)?;
+    draft.query().execute(&mut **tx).await?;
+    events.iter().for_each(|event| tx.tell(Told::of(event)));
     Ok(())
 }
 
@@ -39,6 +85,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// An event of the request that this runs for.
+    pub fn of(event: &LogEvent) -> Self {
+        Self { event: event.clone(), origin: request::current() }
+    }
+
     /// One line of the process's log, with a field for each thing that one may want to find it by.
     pub fn tell(self) {
         let LogEvent { node_uuid, duration_us, kind, name, ok, detail, .. } = &self.event;
@@ -70,12 +121,22 @@ impl Store {
         if events.is_empty() {
             return Ok(());
         }
-        let mut tx = self.write_rows().await?;
-        for event in events {
-            insert(&mut tx, event, claim).await?;
+        if let Some(database) = self.postgres() {
+            let mut draft = Draft::new(&postgres::with_lock());
+            draft_insert(&mut draft, events, claim, Some("lock"))?;
+            match database.change_at_once(draft.query()).await {
+                // Nobody knows whether they are written: twice is better than never.
+                Err(StoreError::Away(_)) => {}
+                done => {
+                    done?;
+                    events.iter().for_each(|event| Told::of(event).tell());
+                    return Ok(());
+                }
+            }
         }
-        tx.commit().await?;
-        Ok(())
+        let mut tx = self.write_rows().await?;
+        insert(&mut tx, events, claim).await?;
+        tx.commit().await
     }
 
     /// The newest `limit` events of a node, oldest first.

@@ -2,7 +2,7 @@
 //!
 //! A node is stored as one JSON document beside the columns that filters and claims need; the columns are projections of the
 //! document, written by one function. All changes of a node go through [`Store::edit_node`]: read, change in memory, write,
-//! in one short transaction that also writes the node's events. Claims have an epoch ([`claim`]) and end with their process's
+//! in one short transaction that also writes the node's events; who holds a node does so by [`Store::edit_held`]. Claims have an epoch ([`claim`]) and end with their process's
 //! session ([`conductor`]), so that a process that lost its node can't write to it any more.
 
 mod aggregate;
@@ -19,6 +19,7 @@ mod count;
 mod database;
 mod deploy_template;
 pub mod dhcp_lease;
+mod draft;
 pub mod event;
 mod flavor;
 mod hardware;
@@ -74,7 +75,7 @@ pub use listed::ListedNode;
 pub use network::NetworkError;
 pub use network_address::AddressWish;
 pub use network_port::PortBinding;
-pub use node::{Edit, Guard, NodeQuery, NodeRow};
+pub use node::{Edit, Guard, NodeQuery, NodeRow, NodeVersion, Revision};
 pub use object_store::Replaced;
 pub use power_sync::PowerRow;
 pub use record::{Query, Record, Scope};

@@ -45,6 +45,14 @@ impl Column {
         }
     }
 
+    /// What says its type to PostgreSQL.
+    pub(crate) fn cast(&self) -> &'static str {
+        match self {
+            Column::Text(_) => "::text",
+            Column::Number(_) => "::bigint",
+        }
+    }
+
     /// The value in words, for errors.
     pub(crate) fn shown(&self) -> String {
         match self {

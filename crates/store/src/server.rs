@@ -8,7 +8,7 @@ mod place;
 pub use due::DueServer;
 pub use edit::{MachineEdit, ServerEdit};
 
-pub(crate) use due::follow;
+pub(crate) use due::{concerns, follow};
 
 use crate::record::{self, Record};
 use crate::select::Column;

@@ -61,14 +61,6 @@ impl Write {
         }
     }
 
-    /// What ends a `SELECT` of rows that others may be at: those are left out.
-    pub fn row_lock_of_free(&self) -> &'static str {
-        match &self.backend {
-            Backend::Sqlite(_) => "",
-            Backend::Postgres(_) => " FOR NO KEY UPDATE SKIP LOCKED",
-        }
-    }
-
     /// Returns when the change is safe on the disk, or could not be brought there.
     pub async fn commit(self) -> Result<()> {
         match self.backend {

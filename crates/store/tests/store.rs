@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use store::{Guard, Holder, NodeQuery, OpenError, Query, Served, SortDirection, Store, StoreError};
 use uuid::Uuid;
 
+#[path = "store/held.rs"]
+mod held;
 #[path = "store/network.rs"]
 mod network;
 #[path = "store/power_sync.rs"]
@@ -141,7 +143,7 @@ async fn due_nodes_are_claimed_soonest_first_and_held_ones_are_not() {
     assert_eq!(next().await, Some(at(-2).as_microsecond()));
     let claimed = store.claim_due(&here, &ours, now, 1).await.unwrap();
     let [(claim, Ok(first))] = claimed.as_slice() else { panic!("{claimed:?}") };
-    assert_eq!((claim.node, claim.holder.hostname.as_str(), first), (nodes[2].uuid, "here", &nodes[2]));
+    assert_eq!((claim.node, claim.holder.hostname.as_str(), &first.node), (nodes[2].uuid, "here", &nodes[2]));
     assert_eq!(next().await, Some(at(-1).as_microsecond()));
     let claimed = store.claim_due(&here, &all, now, 10).await.unwrap();
     assert_eq!(claimed.iter().map(|(claim, _)| claim.node).collect::<Vec<_>>(), [nodes[1].uuid]);

@@ -15,7 +15,7 @@ pub async fn apply(visit: &mut Visit<'_>, arguments: &Object) -> Result<(), Fail
     let stored = visit.conductor.store().bios_settings(node).await?;
     let now = visit.now();
     let settings = synchronise(stored, node, wanted, now, Uuid::new_v4);
-    visit.edit(|edit| edit.bios = Some(settings)).await
+    visit.edit(|edit| edit.bios = Some(settings.clone())).await
 }
 
 /// `bios.factory_reset` on pretended hardware: what was set is forgotten.

@@ -23,7 +23,7 @@ pub async fn update(visit: &mut Visit<'_>, arguments: &Object) -> Result<(), Fai
             component.flash(&version, now);
         }
     }
-    visit.edit(|edit| edit.firmware = Some(components)).await
+    visit.edit(|edit| edit.firmware = Some(components.clone())).await
 }
 
 /// Reads `settings`: components and the versions that their images are named by.

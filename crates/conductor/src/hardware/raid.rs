@@ -46,7 +46,7 @@ pub async fn create(visit: &mut Visit<'_>, arguments: &Object) -> Result<(), Fai
         .map_err(Failure::last)?;
     let now = visit.now();
     let mut refused = Ok(());
-    visit.edit(|edit| refused = raid::record(&mut edit.node, wanted, now)).await?;
+    visit.edit(|edit| refused = raid::record(&mut edit.node, wanted.clone(), now)).await?;
     refused.map_err(Failure::last)
 }
 
@@ -56,7 +56,7 @@ pub async fn apply(visit: &mut Visit<'_>, arguments: &Object) -> Result<(), Fail
     let target =
         target.ok_or_else(|| Failure::last("raid.apply_configuration needs \"raid_config\": an object"))?;
     raid::check(&target).map_err(Failure::last)?;
-    visit.edit(|edit| edit.node.target_raid_config = target).await?;
+    visit.edit(|edit| edit.node.target_raid_config = target.clone()).await?;
     create(visit, arguments).await
 }
 

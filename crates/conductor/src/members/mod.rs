@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::lane::within;
-use store::{Claim, Holder, Joined, Lane, Member, Presence, Served, StoreError, uptime};
+use store::{Claim, Holder, Joined, Lane, Member, NodeVersion, Presence, Served, StoreError, uptime};
 use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -392,7 +392,7 @@ impl Conductor {
         served: &Served,
         now: Timestamp,
         limit: i64,
-    ) -> Result<Option<Vec<(Held, Result<Node, StoreError>)>>, StoreError> {
+    ) -> Result<Option<Vec<(Held, Result<NodeVersion, StoreError>)>>, StoreError> {
         let session = self.members().session();
         if session.is_over() {
             return Ok(None);

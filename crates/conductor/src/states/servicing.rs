@@ -47,7 +47,7 @@ pub async fn leave(visit: &mut Visit<'_>) -> Result<Outcome, Failure> {
     visit
         .edit(|edit| {
             edit.node.work = Work::default();
-            edit.node.last_error = error.or(edit.node.last_error.take());
+            edit.node.last_error = error.clone().or(edit.node.last_error.take());
         })
         .await?;
     Ok(Outcome::Wait(None))

@@ -64,7 +64,7 @@ pub async fn merge_offered(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Fa
                 LogEvent::new(Some(edit.node.uuid), started, EventKind::Agent, phase.get_command(), detail)
                     .until(now),
             );
-            super::set_steps(&mut edit.node, phase, steps);
+            super::set_steps(&mut edit.node, phase, steps.clone());
             edit.node.driver_internal_info.insert("hardware_manager_version".into(), json!(list.versions));
             edit.node.work.agent_steps_known = true;
         })

@@ -54,8 +54,8 @@ async fn of_node(visit: &Visit<'_>, only: &[String]) -> Result<Vec<Uuid>, Failur
 async fn on_child(visit: &Visit<'_>, held: &Held, step: &Step) -> Result<(), Failure> {
     let conductor = visit.conductor;
     let started = visit.now();
-    let node = conductor.store().node_with_secrets(held.claim().node).await?.node;
-    let mut child = Visit::new(conductor, held, node);
+    let version = conductor.store().node_with_secrets(held.claim().node).await?;
+    let mut child = Visit::new(conductor, held, version);
     let own = Step { execute_on_child_nodes: false, ..step.clone() };
     let progress = if own.is_reserved() {
         reserved::run(&mut child, &own).await
@@ -83,7 +83,7 @@ async fn on_child(visit: &Visit<'_>, held: &Held, step: &Step) -> Result<(), Fai
     child
         .edit(|edit| {
             edit.node.work.pauses.clear();
-            let done = LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, name, "").until(now);
+            let done = LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, &name, "").until(now);
             edit.events.push(done);
         })
         .await

@@ -52,7 +52,7 @@ async fn begun(
     };
     if visit.node.work.command.as_ref() != Some(&result.id) {
         let id = result.id.clone();
-        visit.edit(|edit| edit.node.work.command = Some(id)).await?;
+        visit.edit(|edit| edit.node.work.command = Some(id.clone())).await?;
     }
     Ok(result)
 }

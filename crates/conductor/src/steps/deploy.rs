@@ -139,7 +139,7 @@ async fn note_root(visit: &mut Visit<'_>) -> Result<(), Failure> {
     visit
         .edit(|edit| {
             partition_image::note_layout(&mut edit.node);
-            edit.node.driver_internal_info.insert(partition_image::ROOT_UUID.into(), root.into());
+            edit.node.driver_internal_info.insert(partition_image::ROOT_UUID.into(), root.as_str().into());
         })
         .await
 }

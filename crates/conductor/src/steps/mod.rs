@@ -154,7 +154,7 @@ pub async fn plan_ahead(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Failu
     };
     visit
         .edit(|edit| {
-            set_steps(&mut edit.node, phase, steps);
+            set_steps(&mut edit.node, phase, steps.clone());
             let work = &mut edit.node.work;
             work.is_planned = true;
             work.disable_ramdisk |= without_ramdisk;
@@ -279,7 +279,7 @@ async fn begin(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<(), F
             ));
             let index = edit.node.work.next;
             edit.node.driver_internal_info.insert(format!("{}_step_index", phase.name()), index.into());
-            show_step(&mut edit.node, phase, Some(shown));
+            show_step(&mut edit.node, phase, Some(shown.clone()));
         })
         .await
 }
@@ -341,7 +341,7 @@ async fn finish(visit: &mut Visit<'_>, step: &Step) -> Result<(), Failure> {
             work.children_done.clear();
             work.pauses.clear();
             edit.events
-                .push(LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, name, "").until(now));
+                .push(LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, &name, "").until(now));
         })
         .await
 }

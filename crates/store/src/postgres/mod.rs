@@ -19,7 +19,9 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryFutureExt};
 use room::{Room, Seat};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
 use sqlx_core::any::AnyValueKind;
 use std::num::NonZero;
@@ -156,6 +158,34 @@ impl Postgres {
         }
     }
 
+    /// Makes a change of one statement, which takes the lock itself ([`with_lock`]) and is committed when this returns. Out comes how many rows
+    /// it changed. If the database is lost meanwhile, nobody knows whether it was made.
+    pub async fn change_at_once(&self, query: Change) -> Result<u64> {
+        let (mut connection, _seat) = self.alone().await?;
+        let began = Timer::start();
+        let done = query.execute(statements(&mut connection)).await?;
+        committed(began);
+        Ok(done.rows_affected())
+    }
+
+    /// As [`Postgres::change_at_once`]; out come the rows that the statement returns.
+    pub async fn change_and_return(&self, query: Change) -> Result<Vec<AnyRow>> {
+        let (mut connection, _seat) = self.alone().await?;
+        let began = Timer::start();
+        let rows = query.fetch_all(statements(&mut connection)).await?;
+        committed(began);
+        Ok(rows)
+    }
+
+    /// A connection for one statement.
+    async fn alone(&self) -> Result<(PoolConnection<Any>, Seat)> {
+        let waited = Timer::start();
+        let seat = self.changes.enter().await?;
+        let connection = self.writers.acquire().await?;
+        table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
+        Ok((connection, seat))
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         self.writers.close().await;
@@ -200,6 +230,25 @@ pub(crate) fn is_away(error: &Error) -> bool {
     is_gone(error) || matches!(error, Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed)
 }
 
+/// A statement that is a change of its own.
+type Change = Query<'static, Any, AnyArguments>;
+
+/// The lock of [`Reach::Rows`] for a change of one statement: `lock` has a row once the lock is there, and must be among the tables whose rows
+/// are changed. What is changed has to be checked by the statement's own conditions, which see each row as it is then, though the rest of
+/// the database as it was before.
+pub(crate) fn with_lock() -> String {
+    format!("WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({LOCK}))")
+}
+
+fn statements(connection: &mut AnyConnection) -> &mut (dyn Statements + 'static) {
+    connection
+}
+
+fn committed(began: Timer) {
+    table::COMMIT_TIME.observe_time([], began.elapsed());
+    table::COMMIT_CHANGES.observe([], 1.0);
+}
+
 /// A change under way.
 pub(crate) struct Write {
     transaction: Transaction<'static, Any>,
@@ -219,8 +268,7 @@ impl Write {
     pub async fn commit(self) -> Result<()> {
         let began = Timer::start();
         self.transaction.commit().await?;
-        table::COMMIT_TIME.observe_time([], began.elapsed());
-        table::COMMIT_CHANGES.observe([], 1.0);
+        committed(began);
         Ok(())
     }
 }

@@ -91,17 +91,20 @@ pub(super) async fn nudge(tx: &mut Write, server: &str, now: Timestamp) -> Resul
     Ok(())
 }
 
-/// A server hears of what becomes of its node, in the transaction that changes the node. `true`: some server was told.
-pub(crate) async fn follow(tx: &mut Write, before: &Node, after: &Node, now: Timestamp) -> Result<bool> {
-    if before.instance_uuid.is_none() && after.instance_uuid.is_none() {
-        return Ok(false);
-    }
+/// Is there something in the change that the node's server hears of?
+pub(crate) fn concerns(before: &Node, after: &Node) -> bool {
     let seen =
         |node: &Node| (node.provision_state, node.power_state, node.target_power_state, node.maintenance);
-    if seen(before) == seen(after)
-        && before.instance_uuid == after.instance_uuid
-        && before.last_error == after.last_error
-    {
+    let has_server = before.instance_uuid.is_some() || after.instance_uuid.is_some();
+    has_server
+        && (seen(before) != seen(after)
+            || before.instance_uuid != after.instance_uuid
+            || before.last_error != after.last_error)
+}
+
+/// A server hears of what becomes of its node, in the transaction that changes the node. `true`: some server was told.
+pub(crate) async fn follow(tx: &mut Write, before: &Node, after: &Node, now: Timestamp) -> Result<bool> {
+    if !concerns(before, after) {
         return Ok(false);
     }
     let mut told = false;

@@ -1,0 +1,125 @@
+//! Changes of nodes that are held and in hand.
+
+use crate::{holder, node, site};
+use jiff::Timestamp;
+use model::event::{EventKind, LogEvent};
+use model::history::{HistoryEntry, Severity};
+use store::{Claim, Guard, NodeVersion, Store, StoreError};
+use uuid::Uuid;
+
+/// A held node with secrets, as of now.
+async fn held(store: &Store) -> (Claim, NodeVersion) {
+    let mut node = node("m1");
+    node.driver_info.insert("ipmi_password".into(), "calvin".into());
+    store.create_node(&node, &[]).await.unwrap();
+    let claim = store.claim(node.uuid, &holder("a")).await.unwrap();
+    (claim, store.node_with_secrets(node.uuid).await.unwrap())
+}
+
+fn event(version: &NodeVersion, name: &str) -> LogEvent {
+    LogEvent::new(Some(version.node.uuid), Timestamp::now(), EventKind::Step, name, "a\0b")
+}
+
+async fn names(store: &Store, version: &NodeVersion) -> Vec<String> {
+    let events = store.events(version.node.uuid, 100).await.unwrap();
+    events.into_iter().map(|event| event.name).collect()
+}
+
+#[tokio::test]
+async fn what_is_in_hand_is_written_without_being_read() {
+    let (_dir, store) = site().await;
+    let (claim, mut known) = held(&store).await;
+    for turn in 1..=3_u64 {
+        let mut runs = 0;
+        let written = store.edit_held(&claim, (&known.node, known.revision), Timestamp::now(), |edit| {
+            runs += 1;
+            edit.node.nudges += 1;
+            edit.events.extend((1..turn).map(|number| event(&known, &format!("{turn}.{number}"))));
+        });
+        let written = written.await.unwrap();
+        let stored = store.node_with_secrets(known.node.uuid).await.unwrap();
+        assert_eq!((&written.node, written.revision), (&stored.node, stored.revision));
+        assert_eq!((runs, written.node.nudges), (1, turn));
+        assert_eq!(written.node.driver_info["ipmi_password"], "calvin");
+        known = written;
+    }
+    assert_eq!(names(&store, &known).await, ["2.1", "3.1", "3.2"]);
+    let spans = store.claim_spans().await.unwrap();
+    assert_eq!(spans.iter().map(|span| span.epoch).collect::<Vec<_>>(), [claim.epoch]);
+}
+
+#[tokio::test]
+async fn what_has_changed_meanwhile_is_kept() {
+    let (_dir, store) = site().await;
+    let (claim, known) = held(&store).await;
+    let now = Timestamp::now();
+    let beat = store.edit_node(known.node.uuid, Guard::Any, now, |edit| {
+        edit.node.description = Some("seen meanwhile".into());
+        Ok::<_, StoreError>(())
+    });
+    beat.await.unwrap();
+    let mut seen = Vec::new();
+    let written = store.edit_held(&claim, (&known.node, known.revision), now, |edit| {
+        seen.push(edit.node.description.clone());
+        edit.node.nudges += 1;
+        edit.events.push(event(&known, "once"));
+        edit.release = true;
+    });
+    let written = written.await.unwrap();
+    assert_eq!(seen, [None, Some("seen meanwhile".to_owned())]);
+    assert_eq!((written.node.nudges, written.node.description.as_deref()), (1, Some("seen meanwhile")));
+    assert_eq!(names(&store, &written).await, ["once"]);
+    let row = store.node("m1").await.unwrap();
+    assert_eq!((row.node.nudges, row.reservation), (1, None));
+    let stored = store.node_with_secrets(known.node.uuid).await.unwrap();
+    assert_eq!(stored.revision, written.revision);
+}
+
+#[tokio::test]
+async fn whoever_lost_the_node_writes_nothing_though_it_is_as_it_was() {
+    let (_dir, store) = site().await;
+    let (claim, known) = held(&store).await;
+    store.leave(claim.holder.session).await.unwrap();
+    for taken in [false, true] {
+        if taken {
+            store.claim(known.node.uuid, &holder("b")).await.unwrap();
+        }
+        let written = store.edit_held(&claim, (&known.node, known.revision), Timestamp::now(), |edit| {
+            edit.node.nudges += 1;
+            edit.events.push(event(&known, "late"));
+        });
+        assert!(matches!(written.await, Err(StoreError::ClaimLost { node }) if node == known.node.uuid));
+    }
+    let stored = store.node_with_secrets(known.node.uuid).await.unwrap();
+    assert_eq!((stored.node.nudges, stored.revision), (0, known.revision));
+    assert_eq!(names(&store, &known).await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn what_concerns_more_than_the_node_is_written_whole() {
+    let (_dir, store) = site().await;
+    let (claim, known) = held(&store).await;
+    let now = Timestamp::now();
+    let written = store.edit_held(&claim, (&known.node, known.revision), now, |edit| {
+        edit.node.nudges += 1;
+        let node = &edit.node;
+        edit.history.push(HistoryEntry::new(
+            Uuid::new_v4(),
+            node,
+            "a",
+            Severity::Info,
+            "cleaning",
+            "begun",
+            now,
+        ));
+    });
+    let written = written.await.unwrap();
+    assert_eq!(written.node.nudges, 1);
+    // Nothing changes but that something is said.
+    let said = store.edit_held(&claim, (&written.node, written.revision), now, |edit| {
+        edit.events.push(event(&known, "said"));
+    });
+    let said = said.await.unwrap();
+    assert_eq!((said.revision, &said.node), (written.revision, &written.node));
+    assert_eq!(names(&store, &known).await, ["said"]);
+}
