@@ -1,10 +1,10 @@
 //! Allocations: the wish and the node are written together, and go together.
 
-use crate::node::Guard;
+use crate::node::{Changed, Edit, Guard};
 use crate::record::{self, Record};
 use crate::select::Column;
 use crate::transaction::Write;
-use crate::{Result, Store, StoreError, event};
+use crate::{Result, Store, StoreError};
 use jiff::Timestamp;
 use model::allocation::{Allocation, AllocationState};
 use model::event::{EventKind, LogEvent};
@@ -105,14 +105,13 @@ impl Store {
     ) -> Result<Node, E> {
         let before = self.read_open(tx, node, Guard::Free).await?;
         fits(allocation, &before)?;
-        let mut node = before.clone();
-        allocation.take(&mut node, now);
-        node.updated_at = Some(now);
-        self.write_node(tx, &before, &node, false).await?;
+        let mut edit = Edit::new(before.clone());
+        allocation.take(&mut edit.node, now);
+        edit.node.updated_at = Some(now);
         let detail = format!("by allocation {}", allocation.uuid);
-        let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "allocated", detail);
-        event::insert(tx, &[event], None).await?;
-        Ok(node)
+        edit.events.push(LogEvent::new(Some(node), now, EventKind::Request, "allocated", detail));
+        self.write_node(tx, Changed { before: &before, edit: &edit, claim: None }).await?;
+        Ok(edit.node)
     }
 
     /// Forgets an allocation, if `allow` agrees with its node's state, and frees the node in the same transaction. A node that is
@@ -128,12 +127,13 @@ impl Store {
         if let Some(node) = allocation.node_uuid {
             let before = self.read_open(&mut tx, node, Guard::Free).await?;
             allow(&allocation, &before)?;
-            let node =
-                Node { instance_uuid: None, allocation_uuid: None, updated_at: Some(now), ..before.clone() };
-            self.write_node(&mut tx, &before, &node, false).await?;
+            let mut edit = Edit::new(before.clone());
+            edit.node.instance_uuid = None;
+            edit.node.allocation_uuid = None;
+            edit.node.updated_at = Some(now);
             let detail = format!("allocation {uuid} is gone");
-            let event = LogEvent::new(Some(node.uuid), now, EventKind::Request, "deallocated", detail);
-            event::insert(&mut tx, &[event], None).await?;
+            edit.events.push(LogEvent::new(Some(node), now, EventKind::Request, "deallocated", detail));
+            self.write_node(&mut tx, Changed { before: &before, edit: &edit, claim: None }).await?;
         }
         delete(&mut tx, uuid).await?;
         tx.commit().await?;

@@ -38,6 +38,42 @@ impl Draft {
         }
     }
 
+    /// Goes on with an `INSERT` of rows that all have the same columns, of which there is one at least. With `from` they are inserted if that
+    /// table, which PostgreSQL knows from earlier in the statement, has a row.
+    pub fn insert(
+        &mut self,
+        table: &str,
+        rows: Vec<Vec<(&'static str, Column)>>,
+        from: Option<&str>,
+    ) -> sqlx::Result<()> {
+        for (index, row) in rows.into_iter().enumerate() {
+            if index == 0 {
+                let names: Vec<_> = row.iter().map(|(name, _)| *name).collect();
+                self.push(&format!(" INSERT INTO {table} ({}) ", names.join(", ")));
+                if let Some(from) = from {
+                    self.push(&format!("SELECT added.* FROM {from}, ("));
+                }
+                self.push("VALUES ");
+            } else {
+                self.push(", ");
+            }
+            let mut separator = "(";
+            for (_, value) in row {
+                self.push(separator);
+                // Values that are not inserted where they stand are taken for texts unless something is said.
+                let cast = if from.is_some() { value.cast() } else { "" };
+                self.column(value)?;
+                self.push(cast);
+                separator = ", ";
+            }
+            self.push(")");
+        }
+        if from.is_some() {
+            self.push(") AS added");
+        }
+        Ok(())
+    }
+
     /// The statement.
     pub fn query(self) -> Query<'static, Any, AnyArguments> {
         sqlx::query_with(AssertSqlSafe(self.sql), self.values)

@@ -13,9 +13,9 @@ use telemetry::{EVENTS, table};
 use uuid::Uuid;
 
 /// An event's row, and the claim under which it came about.
-fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> [(&'static str, Column); 10] {
+fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> Vec<(&'static str, Column)> {
     use Column as C;
-    [
+    vec![
         ("node_uuid", C::id(event.node_uuid)),
         ("at_us", C::time(Some(event.at))),
         ("duration_us", C::Number(event.duration_us)),
@@ -29,41 +29,15 @@ fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> [(&'
     ]
 }
 
-/// Goes on with an `INSERT` of events, of which there is one at least. `from` names a row that must be there, in the words of PostgreSQL.
+/// Goes on with an `INSERT` of events, as [`Draft::insert`].
 pub(crate) fn draft_insert(
     draft: &mut Draft,
     events: &[LogEvent],
     claim: Option<&Claim>,
     from: Option<&str>,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     let now = Timestamp::now();
-    for (index, event) in events.iter().enumerate() {
-        let columns = columns(event, claim, now);
-        if index == 0 {
-            let names = columns.each_ref().map(|(name, _)| *name).join(", ");
-            draft.push(&format!(" INSERT INTO events ({names}) "));
-            if let Some(from) = from {
-                draft.push(&format!("SELECT event.* FROM {from}, ("));
-            }
-            draft.push("VALUES ");
-        } else {
-            draft.push(", ");
-        }
-        let mut separator = "(";
-        for (_, value) in columns {
-            draft.push(separator);
-            // Values that are not inserted where they stand are text unless something is said.
-            let kind = if from.is_some() { value.cast() } else { "" };
-            draft.column(value)?;
-            draft.push(kind);
-            separator = ", ";
-        }
-        draft.push(")");
-    }
-    if from.is_some() {
-        draft.push(") AS event");
-    }
-    Ok(())
+    draft.insert("events", events.iter().map(|event| columns(event, claim, now)).collect(), from)
 }
 
 /// Appends events, and the claim under which they came about.

@@ -235,8 +235,7 @@ async fn write<R: Record>(
     columns: Vec<(&'static str, Column)>,
     record: &R,
 ) -> Result<u64> {
-    let doc = serde_json::to_string(record)
-        .map_err(|source| StoreError::Corrupt { what: format!("{} {}", R::WHAT, record.uuid()), source })?;
+    let doc = document(record)?;
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (_, value) in columns.clone() {
         query = value.bind(query);
@@ -248,6 +247,12 @@ async fn write<R: Record>(
         .await
         .map_err(|error| conflict(error, columns, record))?;
     Ok(done.rows_affected())
+}
+
+/// What is stored as a record's document.
+pub(crate) fn document<R: Record>(record: &R) -> Result<String> {
+    serde_json::to_string(record)
+        .map_err(|source| StoreError::Corrupt { what: format!("{} {}", R::WHAT, record.uuid()), source })
 }
 
 /// Reads the document of a row.

@@ -169,19 +169,10 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
         Reach::Broken(problem) => Answer::Failed(problem.to_string()),
         Reach::Nobody => return,
     };
-    let failed = match &answer {
-        Answer::Power(state) if row.power_state == Some(*state) => {
-            Tally::count(&tally.agreed);
-            false
-        }
-        Answer::Power(_) => {
-            Tally::count(&tally.differed);
-            row.power_state.is_some()
-        }
-        Answer::Failed(_) => {
-            Tally::count(&tally.failed);
-            true
-        }
+    let (counter, failed) = match &answer {
+        Answer::Power(state) if row.power_state == Some(*state) => (&tally.agreed, false),
+        Answer::Power(_) => (&tally.differed, row.power_state.is_some()),
+        Answer::Failed(_) => (&tally.failed, true),
     };
     let failures = if failed && !row.is_failed { watchlist.failures(row.id).saturating_add(1) } else { 0 };
     let verdict = verdict::of(&row, &answer, failures, &conductor.settings().power_sync);
@@ -193,4 +184,5 @@ async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: R
         Outcome::TooLate => None,
     };
     watchlist.end_turn(row.id, counted);
+    Tally::count(counter);
 }

@@ -1,12 +1,10 @@
 //! Changes of nodes: a node is read, changed in memory, and written with what is to be said about it.
 
-use super::columns::projected;
-use super::{Edit, Guard, NodeVersion, Revision, duplicate};
+use super::writing::Changed;
+use super::{Edit, Guard, NodeVersion, Revision};
 use crate::claim::{self, Claim};
-use crate::draft::Draft;
-use crate::event::{self, Told};
 use crate::transaction::Write;
-use crate::{Result, Store, StoreError, allocation, chassis, hardware, history, measure, postgres, server};
+use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
 use model::event::EventKind;
 use model::node::{Node, Origin};
@@ -59,7 +57,8 @@ impl Store {
         let mut doubt = None;
         if concerns_nobody_else(node, &edit) {
             prepare(node, &mut edit, now);
-            match self.write_if_unchanged(claim, known, &edit).await {
+            let changed = Changed { before: node, edit: &edit, claim: Some(claim) };
+            match self.write_if_unchanged(changed, revision).await {
                 Ok(true) => {
                     measure::moved(node, &edit.node, now);
                     self.wake(&edit, Some(claim));
@@ -122,7 +121,6 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool> {
         let uuid = before.uuid;
-        let release = edit.release && claim.is_some();
         let mut told = false;
         if edit.node != *before {
             if edit.node.chassis_uuid != before.chassis_uuid {
@@ -132,12 +130,14 @@ impl Store {
             told = server::follow(tx, before, &edit.node, now).await?;
             prepare(before, edit, now);
             measure::moved(before, &edit.node, now);
-            self.write_node(tx, before, &edit.node, release).await?;
-        } else if release {
-            claim::end(tx, uuid).await?;
+            self.write_node(tx, Changed { before, edit, claim }).await?;
+        } else {
+            if edit.release && claim.is_some() {
+                claim::end(tx, uuid).await?;
+            }
+            event::insert(tx, &edit.events, claim).await?;
+            history::append(tx, uuid, &edit.history).await?;
         }
-        event::insert(tx, &edit.events, claim).await?;
-        history::append(tx, uuid, &edit.history).await?;
         if let Some(settings) = &edit.bios {
             hardware::replace(tx, uuid, settings).await?;
         }
@@ -155,95 +155,6 @@ impl Store {
     async fn read_version(&self, tx: &mut Write, uuid: Uuid, guard: Guard<'_>) -> Result<NodeVersion> {
         self.open_node(&read_guarded(tx, uuid, guard).await?)
     }
-
-    /// Writes a node that was changed, within a transaction; `release` ends its claim.
-    pub(crate) async fn write_node(
-        &self,
-        tx: &mut Write,
-        before: &Node,
-        node: &Node,
-        release: bool,
-    ) -> Result<()> {
-        let mut draft = Draft::default();
-        self.draft_update(&mut draft, before, node, release)?;
-        draft.push(" WHERE uuid = ");
-        draft.bind(node.uuid.to_string())?;
-        draft.query().execute(&mut **tx).await.map_err(|error| duplicate(error, node))?;
-        Ok(())
-    }
-
-    /// Writes a node that is held, with its events, unless it has changed: then nothing is written, and `false` returned.
-    async fn write_if_unchanged(
-        &self,
-        claim: &Claim,
-        (before, revision): (&Node, Revision),
-        edit: &Edit,
-    ) -> Result<bool> {
-        let node = &edit.node;
-        let update = |draft: &mut Draft, from: &str| -> Result<()> {
-            self.draft_update(draft, before, node, edit.release)?;
-            draft.push(from);
-            draft.push(" WHERE uuid = ");
-            draft.bind(node.uuid.to_string())?;
-            draft.push(" AND revision = ");
-            draft.bind(revision.0)?;
-            draft.push(" AND lease_holder IS NOT NULL AND lease_epoch = ");
-            draft.bind(claim.epoch)?;
-            Ok(())
-        };
-        let Some(database) = self.postgres() else {
-            let mut tx = self.write_rows().await?;
-            let mut draft = Draft::default();
-            update(&mut draft, "")?;
-            let done = draft.query().execute(&mut *tx).await.map_err(|error| duplicate(error, node))?;
-            if done.rows_affected() == 0 {
-                return Ok(false);
-            }
-            event::insert(&mut tx, &edit.events, Some(claim)).await?;
-            tx.commit().await?;
-            return Ok(true);
-        };
-        let mut draft = Draft::new(&postgres::with_lock());
-        if edit.events.is_empty() {
-            update(&mut draft, " FROM lock")?;
-        } else {
-            draft.push(", node AS (");
-            update(&mut draft, " FROM lock")?;
-            draft.push(" RETURNING 1)");
-            event::draft_insert(&mut draft, &edit.events, Some(claim), Some("node"))?;
-        }
-        let rows = match database.change_at_once(draft.query()).await {
-            Err(StoreError::Database(error)) => return Err(duplicate(error, node)),
-            rows => rows?,
-        };
-        if rows > 0 {
-            edit.events.iter().for_each(|event| Told::of(event).tell());
-        }
-        Ok(rows > 0)
-    }
-
-    /// `UPDATE nodes SET …`, without its condition.
-    fn draft_update(&self, draft: &mut Draft, before: &Node, node: &Node, release: bool) -> Result<()> {
-        let (doc, sealed) = self.encode(node)?;
-        draft.push(" UPDATE nodes SET ");
-        // Columns that stay are not named: each that is costs its indexes a change.
-        for ((name, value), old) in projected(node).into_iter().zip(projected(before)) {
-            if old.1 != value {
-                draft.push(name);
-                draft.push(" = ");
-                draft.column(value)?;
-                draft.push(", ");
-            }
-        }
-        draft.push("revision = revision + 1, doc = ");
-        draft.bind(doc)?;
-        draft.push(", secrets = ");
-        draft.bind(sealed)?;
-        if release {
-            draft.push(claim::END);
-        }
-        Ok(())
-    }
 }
 
 /// Can the change be written without a look at any record but the node's own?
@@ -253,7 +164,6 @@ fn concerns_nobody_else(before: &Node, edit: &Edit) -> bool {
         && after.chassis_uuid == before.chassis_uuid
         && !allocation::concerns(before, after)
         && !server::concerns(before, after)
-        && edit.history.is_empty()
         && edit.bios.is_none()
         && edit.firmware.is_none()
 }

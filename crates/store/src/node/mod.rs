@@ -4,9 +4,11 @@ mod change;
 mod columns;
 mod list;
 mod sealed;
+mod writing;
 
 pub use list::NodeQuery;
 pub(crate) use sealed::{put_secrets, take_secrets};
+pub(crate) use writing::Changed;
 
 use crate::claim::Claim;
 use crate::transaction::Write;

@@ -3,8 +3,8 @@
 use crate::{holder, node, site};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
-use model::history::{HistoryEntry, Severity};
-use store::{Claim, Guard, NodeVersion, Store, StoreError};
+use model::history::{HistoryEntry, KEPT, Severity};
+use store::{Claim, Guard, NodeVersion, Query, Store, StoreError};
 use uuid::Uuid;
 
 /// A held node with secrets, as of now.
@@ -96,25 +96,41 @@ async fn whoever_lost_the_node_writes_nothing_though_it_is_as_it_was() {
 }
 
 #[tokio::test]
+async fn history_is_written_with_the_node_and_cut_where_it_grows_long() {
+    let (_dir, store) = site().await;
+    let (claim, mut known) = held(&store).await;
+    let now = Timestamp::now();
+    for count in [KEPT - 1, 3] {
+        let written = store.edit_held(&claim, (&known.node, known.revision), now, |edit| {
+            edit.node.nudges += 1;
+            let entry = |number: i64| {
+                let text = format!("{count}.{number}");
+                HistoryEntry::new(Uuid::new_v4(), &known.node, "a", Severity::Info, "cleaning", text, now)
+            };
+            edit.history.extend((1..=count).map(entry));
+        });
+        known = written.await.unwrap();
+    }
+    let query = Query::equal("node_uuid", known.node.uuid.to_string());
+    let entries: Vec<HistoryEntry> = store.list(&Query { limit: Some(1000), ..query }).await.unwrap();
+    let kept = usize::try_from(KEPT).unwrap();
+    assert_eq!((entries.len(), entries[0].event.as_str()), (kept, "299.3"));
+    assert_eq!(entries[kept - 1].event, "3.3");
+}
+
+#[tokio::test]
 async fn what_concerns_more_than_the_node_is_written_whole() {
     let (_dir, store) = site().await;
     let (claim, known) = held(&store).await;
     let now = Timestamp::now();
+    let mut runs = 0;
     let written = store.edit_held(&claim, (&known.node, known.revision), now, |edit| {
+        runs += 1;
         edit.node.nudges += 1;
-        let node = &edit.node;
-        edit.history.push(HistoryEntry::new(
-            Uuid::new_v4(),
-            node,
-            "a",
-            Severity::Info,
-            "cleaning",
-            "begun",
-            now,
-        ));
+        edit.bios = Some(Vec::new());
     });
     let written = written.await.unwrap();
-    assert_eq!(written.node.nudges, 1);
+    assert_eq!((runs, written.node.nudges), (2, 1));
     // Nothing changes but that something is said.
     let said = store.edit_held(&claim, (&written.node, written.revision), now, |edit| {
         edit.events.push(event(&known, "said"));
