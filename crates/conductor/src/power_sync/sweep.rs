@@ -148,6 +148,7 @@ impl Sweeper {
         {
             return;
         }
+        Tally::count(&self.conductor.power_tally().asked);
         let place = self.lanes.enter().await;
         tokio::spawn(ask(self.conductor.clone(), self.watchlist.clone(), row, reach, place));
     }
@@ -156,7 +157,6 @@ impl Sweeper {
 /// Asks one node and does what follows from the answer.
 async fn ask(conductor: Conductor, watchlist: Watchlist, row: PowerRow, reach: Reach, place: Place) {
     let tally = conductor.power_tally();
-    Tally::count(&tally.asked);
     let started = Timestamp::now();
     let answer = match reach {
         Reach::Bmc(bmc, interface) => {

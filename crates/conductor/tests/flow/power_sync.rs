@@ -279,7 +279,8 @@ async fn nodes_that_are_held_or_in_maintenance_or_at_work_are_left_alone() {
     }
     // What was begun before they were as they are has come to its end.
     let now = site.conductor.power_sweeps().ended;
-    let asked = swept(&site, |sweeps| sweeps.ended > now + 1).await.asked;
+    let is_settled = |sweeps: Sweep| sweeps.agreed + sweeps.differed + sweeps.failed == sweeps.asked;
+    let asked = swept(&site, |sweeps| sweeps.ended > now + 1 && is_settled(sweeps)).await.asked;
     let received = rack.sim.received();
     assert_eq!(swept(&site, |sweeps| sweeps.ended > now + 5).await.asked, asked);
     assert_eq!(rack.sim.received(), received);
