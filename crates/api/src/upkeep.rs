@@ -5,10 +5,13 @@ use crate::{ApiState, image, object_store};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 /// Between two rounds. What has expired is not shown from that second on; only its bytes stay until then.
 const PAUSE: Duration = Duration::from_secs(60);
+/// Old events that one transaction removes.
+const EVENTS_AT_ONCE: u64 = 1000;
 
 /// Runs until `stop`, whenever this process leads.
 pub async fn run(state: Arc<ApiState>, stop: CancellationToken) {
@@ -35,4 +38,16 @@ async fn round(state: &Arc<ApiState>) {
     if let Err(error) = object_store::round(state, Timestamp::now()).await {
         tracing::warn!(%error, "expired objects could not be removed yet");
     }
+    if let Err(error) = forget_events(state, Timestamp::now()).await {
+        tracing::warn!(%error, "old events could not be forgotten yet");
+    }
+}
+
+/// Drops what the event log has kept for as long as it should, a batch at a time, so that nobody waits for it long.
+async fn forget_events(state: &Arc<ApiState>, now: Timestamp) -> Result<(), StoreError> {
+    let retention = state.conductor.settings().event_retention;
+    let Ok(before) = now.checked_sub(retention) else { return Ok(()) };
+    while !retention.is_zero() && state.store.forget_events(before, EVENTS_AT_ONCE).await? == EVENTS_AT_ONCE {
+    }
+    Ok(())
 }

@@ -230,6 +230,8 @@ pub struct Conductor {
     pub max_concurrent_deploy: Option<u32>,
     /// Cleanings and deletions under way at once.
     pub max_concurrent_clean: Option<u32>,
+    /// Days for which the event log keeps what happened to a node; 0 for ever.
+    pub event_retention_days: Option<u32>,
     /// Let `provide` work on nodes in maintenance.
     pub allow_provisioning_in_maintenance: Option<bool>,
 }
@@ -326,6 +328,8 @@ impl Conductor {
         seconds(&mut settings.boot_retry, self.boot_retry);
         seconds(&mut settings.boot_retry_after_fetch, self.boot_retry_after_fetch);
         seconds(&mut settings.bmc_patience, self.bmc_patience);
+        let days = self.event_retention_days.map(|days| u64::from(days) * 24 * 3600);
+        seconds(&mut settings.event_retention, days);
         let sync = &mut settings.power_sync;
         seconds(&mut sync.interval, self.sync_power_state_interval);
         seconds(&mut sync.recovery_interval, self.power_failure_recovery_interval);

@@ -62,6 +62,8 @@ pub struct Settings {
     pub max_concurrent_deploy: u32,
     /// `[conductor] max_concurrent_clean`: cleanings and deletions under way at once.
     pub max_concurrent_clean: u32,
+    /// How long the event log keeps what happened to a node; zero: for ever.
+    pub event_retention: Duration,
     /// `[conductor] allow_provisioning_in_maintenance`.
     pub allow_provisioning_in_maintenance: bool,
     /// Priorities of clean steps by `interface.step`, in place of those that drivers and agents name
@@ -108,6 +110,7 @@ impl Settings {
             lease: Duration::from_secs(10),
             max_concurrent_deploy: 250,
             max_concurrent_clean: 50,
+            event_retention: Duration::from_secs(90 * 24 * 3600),
             allow_provisioning_in_maintenance: true,
             clean_priorities: BTreeMap::new(),
             longest_wait_step: Duration::from_secs(30),

@@ -15,6 +15,8 @@ use crate::process;
 
 /// The user whom the database knows, whoever runs it.
 const SUPERUSER: &str = "postgres";
+/// What it calls its socket, in whichever directory.
+pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
 /// Where Debian puts the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// How long a server may take until it answers, also after a crash.
@@ -75,8 +77,13 @@ impl Cluster {
     /// The URL without a database, `postgres://…`; a database's name follows behind a slash.
     #[must_use]
     pub fn url(&self) -> String {
-        let socket = self.dir.path().to_string_lossy().replace('%', "%25").replace('/', "%2F");
-        format!("postgres://{SUPERUSER}@{socket}")
+        url_of(self.dir.path())
+    }
+
+    /// The socket that it listens on.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join(SOCKET)
     }
 
     /// The server's first process, while it runs.
@@ -168,6 +175,12 @@ impl Cluster {
         }
         command
     }
+}
+
+/// The URL of a server whose socket is in a directory, without a database.
+pub(crate) fn url_of(dir: &Path) -> String {
+    let dir = dir.to_string_lossy().replace('%', "%25").replace('/', "%2F");
+    format!("postgres://{SUPERUSER}@{dir}")
 }
 
 impl Drop for Cluster {

@@ -73,15 +73,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         outcome.claims
     );
     say!(
-        "{} processes were killed, {} of them for good; {} were stopped until their session was over; the database was killed {} times",
+        "{} processes were killed, {} of them for good; {} were stopped and {} cut off from the database until their session was over; \
+         the database was killed {} times",
         outcome.restarts + outcome.crashes,
         outcome.crashes,
         outcome.stops,
+        outcome.cuts,
         outcome.database_kills
     );
     for (kind, takeover) in [
         ("killed for good", outcome.crashed),
         ("stopped", outcome.stopped),
+        ("cut off", outcome.cut_off),
         ("killed and started again", outcome.restarted),
     ] {
         say!(

@@ -4,7 +4,7 @@ use crate::claim::Claim;
 use crate::draft::Draft;
 use crate::select::Column;
 use crate::transaction::Write;
-use crate::{Result, Store, StoreError, postgres};
+use crate::{Result, Store, StoreError, micros, postgres};
 use jiff::Timestamp;
 use model::event::LogEvent;
 use sqlx::Row;
@@ -111,6 +111,25 @@ impl Store {
         let mut tx = self.write_rows().await?;
         insert(&mut tx, events, claim).await?;
         tx.commit().await
+    }
+
+    /// Forgets up to `limit` events that were written before a time; out comes how many there were.
+    ///
+    /// # Errors
+    /// As every change.
+    pub async fn forget_events(&self, before: Timestamp, limit: u64) -> Result<u64> {
+        let mut tx = self.write_rows().await?;
+        // They lie in the order in which they were written, or nearly: no index is needed to find the oldest. Those that come from before
+        // that was noted have the time at which it happened.
+        let done = sqlx::query(
+            "DELETE FROM events WHERE COALESCE(recorded_us, at_us) < $1 AND id IN (SELECT id FROM events ORDER BY id LIMIT $2)",
+        )
+        .bind(micros(before))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected())
     }
 
     /// The newest `limit` events of a node, oldest first.

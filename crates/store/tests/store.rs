@@ -158,6 +158,27 @@ async fn due_nodes_are_claimed_soonest_first_and_held_ones_are_not() {
 }
 
 #[tokio::test]
+async fn old_events_are_forgotten_and_young_ones_kept() {
+    let (_dir, store) = site().await;
+    let node = node("m1");
+    let event = |name: String| LogEvent::new(Some(node.uuid), Timestamp::now(), EventKind::Step, name, "");
+    let old: Vec<_> = (0..5).map(|number| event(format!("old {number}"))).collect();
+    store.record(&old).await.unwrap();
+    let before = Timestamp::now().checked_add(SignedDuration::from_micros(1)).unwrap();
+    while Timestamp::now() <= before {
+        tokio::task::yield_now().await;
+    }
+    store.record(&[event("young".to_owned())]).await.unwrap();
+    let mut forgotten = Vec::new();
+    for _ in 0..4 {
+        forgotten.push(store.forget_events(before, 3).await.unwrap());
+    }
+    assert_eq!(forgotten, [3, 2, 0, 0]);
+    let kept = store.events(node.uuid, 10).await.unwrap();
+    assert_eq!(kept.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["young"]);
+}
+
+#[tokio::test]
 async fn a_claim_may_end_with_the_last_change_made_under_it() {
     let (_dir, store) = site().await;
     let node = node("m1");

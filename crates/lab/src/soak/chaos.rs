@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::fleet::mix;
 use crate::postgres::Cluster;
 
-/// One act in so many stops a process in place of killing it.
-const STOP_ONE_IN: u64 = 5;
+/// One act in so many stops a process in place of killing it, and one cuts it off.
+const SPARE_ONE_IN: u64 = 6;
 /// One in so many of the others keeps it away until others have taken what it held.
 const CRASH_ONE_IN: u64 = 4;
 /// A process that is started again soon is down for at most so long.
@@ -46,7 +46,7 @@ enum Plan {
     KillDatabase,
 }
 
-/// Kills, stops, and looks at what comes of it.
+/// Kills, stops, cuts off, and looks at what comes of it.
 pub(super) struct Chaos<'a> {
     options: &'a Options,
     site: &'a mut Site,
@@ -66,6 +66,7 @@ impl<'a> Chaos<'a> {
             Plan::Strike(Act::Stop),
             Plan::Strike(Act::Restart),
             Plan::KillDatabase,
+            Plan::Strike(Act::Cut),
             Plan::Strike(Act::Crash),
         ];
         Self {
@@ -109,6 +110,7 @@ impl<'a> Chaos<'a> {
         self.outcome.restarted = self.watch.takeover(Act::Restart);
         self.outcome.crashed = self.watch.takeover(Act::Crash);
         self.outcome.stopped = self.watch.takeover(Act::Stop);
+        self.outcome.cut_off = self.watch.takeover(Act::Cut);
         if let Some(plan) = self.due.front() {
             return Err(Error::Invalid(format!("all was over before this came to pass: {plan:?}")));
         }
@@ -117,12 +119,13 @@ impl<'a> Chaos<'a> {
 
     /// The kinds of act of which it has to be seen how long others take.
     fn lasting(&self) -> impl Iterator<Item = Takeover> {
-        [Act::Crash, Act::Stop].into_iter().map(|act| self.watch.takeover(act))
+        [Act::Crash, Act::Stop, Act::Cut].into_iter().map(|act| self.watch.takeover(act))
     }
 
     fn draw(&mut self) -> Plan {
-        Plan::Strike(match self.dice.roll(STOP_ONE_IN) {
+        Plan::Strike(match self.dice.roll(SPARE_ONE_IN) {
             0 => Act::Stop,
+            1 => Act::Cut,
             _ if self.dice.roll(CRASH_ONE_IN) == 0 => Act::Crash,
             _ => Act::Restart,
         })
@@ -159,6 +162,11 @@ impl<'a> Chaos<'a> {
         self.watch.begin(victim, act, held, since);
         match act {
             Act::Stop => self.outcome.stops += 1,
+            Act::Cut => {
+                self.site.cut(victim);
+                self.site.resume(victim);
+                self.outcome.cuts += 1;
+            }
             Act::Crash => {
                 self.site.kill(victim);
                 self.site.processes[victim].is_kept_away = true;
@@ -178,6 +186,7 @@ impl<'a> Chaos<'a> {
     fn bring_back(&mut self, victim: usize, act: Act) -> Result<()> {
         match act {
             Act::Stop => self.site.resume(victim),
+            Act::Cut => self.site.mend(victim),
             Act::Crash => self.site.start(victim)?,
             Act::Restart => {}
         }

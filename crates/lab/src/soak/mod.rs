@@ -1,13 +1,14 @@
 //! Processes that die: `billet-lab soak`.
 //!
 //! Several `billet serve` share a PostgreSQL database and deploy a fleet of simulated machines, asked by a client that goes to another
-//! process when one does not answer. All the while one of them is killed, or stopped until its session is over, every few seconds; once
-//! the database itself is killed. Machines are deployed anew until each kind of act has been. In the end every machine must be active
+//! process when one does not answer. All the while one of them is killed, or stopped or cut off from the database until its session is
+//! over, every few seconds; once the database itself is killed. Machines are deployed anew until each kind of act has been. In the end every machine must be active
 //! and on, with exactly what was asked for on its disk, nothing that was acknowledged may be lost, what a victim held must have been
 //! taken over in time, and no node may have been held by two at one time, which the event log tells.
 
 mod chaos;
 mod client;
+mod line;
 mod process;
 mod takeover;
 mod verdict;
@@ -69,6 +70,8 @@ pub struct Outcome {
     pub crashes: u32,
     /// Processes that were stopped until others had what they held.
     pub stops: u32,
+    /// Processes that were cut off from the database until others had what they held.
+    pub cuts: u32,
     /// Times that the database was killed.
     pub database_kills: u32,
     /// How long nodes of processes waited that were started again soon.
@@ -77,6 +80,8 @@ pub struct Outcome {
     pub crashed: Takeover,
     /// Of those that were stopped.
     pub stopped: Takeover,
+    /// Of those that were cut off.
+    pub cut_off: Takeover,
     /// Requests that were acknowledged.
     pub acknowledged: u64,
     /// Requests that had to be sent again.
@@ -114,7 +119,7 @@ async fn run(
     cluster.create_database(DATABASE)?;
     let url = format!("{}/{DATABASE}", cluster.url());
     say("starting the processes");
-    let mut site = Site::new(dir, url.clone(), options)?;
+    let mut site = Site::new(dir, &cluster, options)?;
     site.start_all().await?;
     let addresses = site.addresses();
     let fleet = Fleet::start(fleet::Config {

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Options;
+use super::line::Line;
+use super::{DATABASE, Options};
 use crate::error::{Error, Result};
 use crate::fleet::Api;
+use crate::postgres::{Cluster, url_of};
 use crate::process;
 
 /// A process answers within this time of its start.
@@ -33,6 +35,8 @@ pub(super) struct Process {
     pub address: SocketAddr,
     child: Option<Child>,
     is_stopped: bool,
+    /// Its way to the database.
+    line: Line,
     /// When it is started again; none: it runs, or stays away until somebody says otherwise.
     pub starts_at: Option<Instant>,
     /// It is not started by itself.
@@ -47,8 +51,9 @@ pub(super) struct Process {
 
 impl Site {
     /// Prepares them; none runs yet.
-    pub fn new(dir: &Path, database: String, options: &Options) -> Result<Self> {
+    pub fn new(dir: &Path, cluster: &Cluster, options: &Options) -> Result<Self> {
         let Options { billet, processes, machines, times, .. } = options;
+        let database = format!("{}/{DATABASE}", cluster.url());
         let ramdisk = dir.join("state/ramdisk");
         std::fs::create_dir_all(&ramdisk).map_err(Error::io("creating", &ramdisk))?;
         for file in ["vmlinuz", "initramfs"] {
@@ -69,8 +74,10 @@ impl Site {
         let mut made = Vec::with_capacity(*processes);
         for number in 1..=*processes {
             let port = ports.next().ok_or_else(|| Error::Invalid("no port is free".to_owned()))?;
+            let name = format!("p{number}");
             made.push(Process {
-                name: format!("p{number}"),
+                line: Line::start(dir.join(&name), cluster.socket())?,
+                name,
                 address: (Ipv4Addr::LOCALHOST, port).into(),
                 child: None,
                 is_stopped: false,
@@ -93,10 +100,11 @@ impl Site {
         self.processes.iter().map(|process| process.address).collect()
     }
 
-    /// Starts those that don't run, lets those go on that were stopped, and waits until all answer.
+    /// Starts those that don't run, lets those go on that were stopped or cut off, and waits until all answer.
     pub async fn start_all(&mut self) -> Result<()> {
         for index in 0..self.processes.len() {
             self.resume(index);
+            self.mend(index);
             let is_dead = self.processes[index].has_ended();
             if is_dead {
                 self.start(index)?;
@@ -128,7 +136,8 @@ impl Site {
             .open(&path)
             .map_err(Error::io("creating", &path))?;
         let length = log.metadata().map_or(0, |about| about.len());
-        let (mut command, state_dir) = (self.command(), self.state_dir());
+        let database = format!("{}/{DATABASE}", url_of(self.processes[index].line.dir()));
+        let (mut command, state_dir) = (self.command(&database), self.state_dir());
         let process = &mut self.processes[index];
         command
             .arg("serve")
@@ -149,10 +158,9 @@ impl Site {
         Ok(())
     }
 
-    /// `billet` with the database of the site.
-    fn command(&self) -> Command {
+    fn command(&self, database: &str) -> Command {
         let mut command = Command::new(&self.billet);
-        command.env("BILLET_DATABASE", &self.database);
+        command.env("BILLET_DATABASE", database);
         command
     }
 
@@ -178,6 +186,16 @@ impl Site {
         if std::mem::take(&mut self.processes[index].is_stopped) {
             self.processes[index].signal(Signal::SIGCONT);
         }
+    }
+
+    /// Cuts one off from the database.
+    pub fn cut(&mut self, index: usize) {
+        self.processes[index].line.cut();
+    }
+
+    /// Lets one have the database again.
+    pub fn mend(&mut self, index: usize) {
+        self.processes[index].line.mend();
     }
 
     /// The most memory that any process had, MiB.
@@ -216,16 +234,16 @@ impl Site {
 
     /// `billet db check`: what it finds wrong is the error.
     pub fn check(&self) -> Result<()> {
-        let mut command = self.command();
+        let mut command = self.command(&self.database);
         command.arg("db").arg("--state-dir").arg(self.state_dir()).arg("check");
         process::output(&mut command).map(drop)
     }
 }
 
 impl Process {
-    /// Does it run, and is not stopped?
+    /// Does it run, is not stopped, and has the database?
     pub fn is_up(&mut self) -> bool {
-        !self.is_stopped && !self.has_ended()
+        !self.is_stopped && !self.line.is_cut() && !self.has_ended()
     }
 
     /// Notes how much memory it had at most so far.

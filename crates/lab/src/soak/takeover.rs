@@ -26,6 +26,8 @@ pub(super) enum Act {
     Crash,
     /// SIGSTOP, until others have what it held; then SIGCONT.
     Stop,
+    /// It is cut off from the database until others have what it held, and goes on all the while.
+    Cut,
 }
 
 /// How long nodes waited for somebody else.

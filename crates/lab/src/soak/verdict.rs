@@ -24,7 +24,12 @@ pub(super) struct Seen {
 
 /// Nodes of a victim are taken over within the time that is promised.
 pub(super) fn in_time(outcome: &Outcome) -> Result<()> {
-    let kinds = [("killed", outcome.crashed), ("stopped", outcome.stopped), ("restarted", outcome.restarted)];
+    let kinds = [
+        ("killed", outcome.crashed),
+        ("stopped", outcome.stopped),
+        ("cut off", outcome.cut_off),
+        ("restarted", outcome.restarted),
+    ];
     for (kind, takeover) in kinds {
         if takeover.longest > BAR {
             return Err(Error::Invalid(format!(
