@@ -18,6 +18,9 @@ use store::{NodeVersion, Revision};
 /// A node that was read or written no longer ago than this is as good as read now.
 const FRESH: Duration = Duration::from_millis(20);
 
+/// A change that waits for the next one.
+type Later = Box<dyn Fn(&mut store::Edit) + Send + Sync>;
+
 /// A claimed node while a handler works on it.
 pub struct Visit<'a> {
     /// The conductor at work.
@@ -28,8 +31,12 @@ pub struct Visit<'a> {
     pub node: Node,
     /// The last write ended the claim.
     pub is_released: bool,
-    /// Which version of the node is in hand.
+    /// The node as it is stored, where that is not the one in hand.
+    stored: Option<Node>,
+    /// Which version that is.
     revision: Revision,
+    /// What makes the node in hand of the one that is stored.
+    later: Vec<Later>,
     /// When the node was last read or written.
     read_at: Instant,
     /// What was seen and is not written yet: it goes with the next change of the node, at the latest before the BMC is asked again.
@@ -45,7 +52,9 @@ impl<'a> Visit<'a> {
             held,
             node: version.node,
             is_released: false,
+            stored: None,
             revision: version.revision,
+            later: Vec::new(),
             read_at: Instant::now(),
             seen: Mutex::default(),
             agent: Mutex::default(),
@@ -63,9 +72,11 @@ impl<'a> Visit<'a> {
         let now = self.now();
         let seen = self.seen().clone();
         let mut release = false;
-        let known = (&self.node, self.revision);
+        let known = (self.stored.as_ref().unwrap_or(&self.node), self.revision);
+        let later = &self.later;
         let written = self.conductor.store().edit_held(self.held.claim(), known, now, |edit| {
             edit.events.extend(seen.iter().cloned());
+            later.iter().for_each(|earlier| earlier(edit));
             change(edit);
             release = edit.release;
         });
@@ -76,8 +87,20 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
+    /// Changes the node in hand now, and on disk with the next [`Visit::edit`], which comes before anything else is done to the machine: for
+    /// what need not be on record before that.
+    pub fn edit_later(&mut self, change: impl Fn(&mut store::Edit) + Send + Sync + 'static) {
+        let mut edit = store::Edit::new(self.node.clone());
+        change(&mut edit);
+        let before = std::mem::replace(&mut self.node, edit.node);
+        self.stored.get_or_insert(before);
+        self.later.push(Box::new(change));
+    }
+
     /// Takes up a version of the node that was just read or written.
     fn take(&mut self, version: NodeVersion) {
+        self.stored = None;
+        self.later.clear();
         self.node = version.node;
         self.revision = version.revision;
         self.read_at = Instant::now();
@@ -87,6 +110,9 @@ impl<'a> Visit<'a> {
     pub async fn refresh(&mut self) -> Result<(), Failure> {
         if self.read_at.elapsed() < FRESH {
             return Ok(());
+        }
+        if !self.later.is_empty() {
+            return self.edit(|_| {}).await;
         }
         let read = self.conductor.store().node_with_secrets(self.node.uuid).await?;
         self.take(read);
@@ -98,8 +124,11 @@ impl<'a> Visit<'a> {
         self.seen().push(event);
     }
 
-    /// Writes what was seen; for those who are about to wait.
-    pub async fn flush(&self) -> Result<(), Failure> {
+    /// Writes what was seen and what was to be written later; for those who are about to wait, or to do something to the machine.
+    pub async fn flush(&mut self) -> Result<(), Failure> {
+        if !self.later.is_empty() {
+            return self.edit(|_| {}).await;
+        }
         let seen = std::mem::take(&mut *self.seen());
         Ok(self.conductor.store().record_held(self.held.claim(), &seen).await?)
     }
@@ -118,7 +147,7 @@ impl<'a> Visit<'a> {
     /// The event is written with the next change of the node, which nearly always follows at once; before the BMC is asked again in
     /// any case, so that what was done is on record before anything else is.
     pub async fn ask<T>(
-        &self,
+        &mut self,
         doing: &'static str,
         call: impl Future<Output = Result<T, BmcError>>,
         tell: impl FnOnce(&T) -> String,
@@ -147,6 +176,7 @@ impl<'a> Visit<'a> {
     /// The node's agent; calls of one visit share a connection, as a handshake is most of what a call costs.
     pub fn agent(&self) -> Result<AgentClient, Failure> {
         self.held.check()?;
+        debug_assert!(self.later.is_empty(), "what is to be written is written before the agent is asked");
         let mut kept = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = kept.as_ref().filter(|agent| agent.is_of(&self.node.agent)) {
             return Ok(agent.clone());

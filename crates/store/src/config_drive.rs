@@ -38,12 +38,18 @@ impl Store {
         self.delete_drive(node, None).await
     }
 
-    /// Forgets that of a node that is held; [`StoreError::ClaimLost`](crate::StoreError::ClaimLost) if it is not any more.
+    /// Forgets that of a node that is held; [`StoreError::ClaimLost`](crate::StoreError::ClaimLost) if it has one and is not held any
+    /// more.
     pub async fn delete_held_config_drive(&self, claim: &Claim) -> Result<()> {
         self.delete_drive(claim.node, Some(claim)).await
     }
 
     async fn delete_drive(&self, node: Uuid, claim: Option<&Claim>) -> Result<()> {
+        // Most nodes have none, and a look costs less than a change.
+        let sql = "SELECT 1 FROM config_drives WHERE node_uuid = $1";
+        if sqlx::query(sql).bind(node.to_string()).fetch_optional(self.read()).await?.is_none() {
+            return Ok(());
+        }
         let mut tx = self.write_rows().await?;
         if let Some(claim) = claim {
             claim::check(&mut tx, claim).await?;

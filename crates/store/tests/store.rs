@@ -106,6 +106,7 @@ async fn whoever_lost_a_claim_cannot_write() {
     let users = store.edit_node(node.uuid, Guard::Free, now, |_| Ok::<_, StoreError>(())).await;
     assert!(matches!(users, Err(StoreError::Locked { .. })));
 
+    store.put_config_drive(node.uuid, "H4sIAAAA").await.unwrap();
     store.leave(a.session).await.unwrap();
     let second = store.claim(node.uuid, &b).await.unwrap();
     assert!(second.epoch > first.epoch);

@@ -152,21 +152,21 @@ pub async fn plan_ahead(visit: &mut Visit<'_>, phase: Phase) -> Result<(), Failu
         }
         Err(failure) => return Err(failure),
     };
-    visit
-        .edit(|edit| {
-            set_steps(&mut edit.node, phase, steps.clone());
-            let work = &mut edit.node.work;
-            work.is_planned = true;
-            work.disable_ramdisk |= without_ramdisk;
-            let key = match phase {
-                Phase::Clean if work.user_steps.is_some() => "cleaning_disable_ramdisk",
-                Phase::Service => "service_disable_ramdisk",
-                _ => return,
-            };
-            let disabled = work.disable_ramdisk;
-            edit.node.driver_internal_info.insert(key.into(), disabled.into());
-        })
-        .await
+    // Until something is done by it a plan can be made anew.
+    visit.edit_later(move |edit| {
+        set_steps(&mut edit.node, phase, steps.clone());
+        let work = &mut edit.node.work;
+        work.is_planned = true;
+        work.disable_ramdisk |= without_ramdisk;
+        let key = match phase {
+            Phase::Clean if work.user_steps.is_some() => "cleaning_disable_ramdisk",
+            Phase::Service => "service_disable_ramdisk",
+            _ => return,
+        };
+        let disabled = work.disable_ramdisk;
+        edit.node.driver_internal_info.insert(key.into(), disabled.into());
+    });
+    Ok(())
 }
 
 /// What is to be done, by what the node's interfaces offer and, if the agent has said so, by what the agent offers.
@@ -218,6 +218,7 @@ pub async fn prepare_ramdisk(visit: &mut Visit<'_>, phase: Phase) -> Result<Opti
     if !needs_ramdisk(&visit.node) {
         return Ok(None);
     }
+    visit.flush().await?;
     if !boot::has_called(&visit.node) {
         if visit.node.work.boot.as_ref().is_none_or(|boot| boot.powered_at.is_none()) {
             boot::start_ramdisk(visit).await?;
@@ -245,7 +246,7 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
         Progress::Waiting => Ok(Some(Outcome::next(Event::Wait))),
         Progress::Held => Ok(Some(Outcome::next(Event::Hold))),
         Progress::Done => {
-            finish(visit, &step).await?;
+            finish(visit, &step);
             if step.reboot_requested {
                 boot::start_ramdisk(visit).await?;
                 return Ok(Some(Outcome::next(Event::Wait)));
@@ -322,28 +323,27 @@ pub async fn poll(visit: &mut Visit<'_>, phase: Phase) -> Result<bool, Failure> 
         }
     };
     if done {
-        finish(visit, &step).await?;
+        finish(visit, &step);
     }
     Ok(done)
 }
 
-async fn finish(visit: &mut Visit<'_>, step: &Step) -> Result<(), Failure> {
+/// A step is done. That is written with what comes next: the begin of another one, or the end of all.
+fn finish(visit: &mut Visit<'_>, step: &Step) {
     let now = visit.now();
     let name = step.full_name();
     measure::step(&name, visit.node.work.started_at.unwrap_or(now), now, "ok");
-    visit
-        .edit(|edit| {
-            let work = &mut edit.node.work;
-            let started = work.started_at.take().unwrap_or(now);
-            work.next += 1;
-            work.failing_since = None;
-            work.finished_commands.extend(work.command.take());
-            work.children_done.clear();
-            work.pauses.clear();
-            edit.events
-                .push(LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, &name, "").until(now));
-        })
-        .await
+    visit.edit_later(move |edit| {
+        let work = &mut edit.node.work;
+        let started = work.started_at.take().unwrap_or(now);
+        work.next += 1;
+        work.failing_since = None;
+        work.finished_commands.extend(work.command.take());
+        work.children_done.clear();
+        work.pauses.clear();
+        let done = LogEvent::new(Some(edit.node.uuid), started, EventKind::Step, &name, "").until(now);
+        edit.events.push(done);
+    });
 }
 
 /// `last_error` of an abort, in the words that clients look for.

@@ -83,7 +83,9 @@ pub struct Edit {
 }
 
 impl Edit {
-    pub(crate) fn new(node: Node) -> Self {
+    /// Of a node as it is.
+    #[must_use]
+    pub fn new(node: Node) -> Self {
         Self { node, events: Vec::new(), history: Vec::new(), bios: None, firmware: None, release: false }
     }
 }
