@@ -1,6 +1,7 @@
 //! Nodes for allocations: who gets one, who is told why not, and that a kill loses nothing.
 
 use crate::World;
+use crate::members::of_another;
 use crate::site::{Site, somebody};
 use conductor::Conductor;
 use jiff::Timestamp;
@@ -97,6 +98,7 @@ async fn an_allocation_outlives_the_process_that_was_killed() {
     // Written, and nobody told: as after a kill between the answer and the search.
     let store = site.store.clone();
     site.kill();
+    let store = of_another(&world, store).await;
     store.create(&kept).await.unwrap();
     drop(store);
     let site = world.start(|_| {});

@@ -29,7 +29,7 @@ fn settings(world: &World, name: &str) -> Settings {
 
 /// The store as another process has it: where several may use a database, its connections are of their own, and those of a process that
 /// was killed are gone with it.
-async fn of_another(world: &World, store: Store) -> Store {
+pub async fn of_another(world: &World, store: Store) -> Store {
     if store.is_shared() { store::testing::open(world.path()).await.unwrap() } else { store }
 }
 
