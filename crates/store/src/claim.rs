@@ -48,7 +48,7 @@ pub struct Claim {
     pub epoch: i64,
 }
 
-/// From the first to the last that was done under one claim, as the event log tells: calls of the BMC when they were made, everything
+/// From the first to the last that was done under one claim, as the event log tells: what was told by itself when it was done, everything
 /// else when it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimSpan {

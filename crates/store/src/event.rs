@@ -12,9 +12,22 @@ use telemetry::request::{self, Origin};
 use telemetry::{EVENTS, table};
 use uuid::Uuid;
 
+/// With what an event is written, which says what its time of record tells of the claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// With a change that only the holder of the claim could make: the claim lasted until then.
+    WithChange,
+    /// By itself, and perhaps when the claim was lost: it lasted when what is told of came to its end.
+    Afterwards,
+}
+
 /// An event's row, and the claim under which it came about.
-fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> Vec<(&'static str, Column)> {
+fn columns(event: &LogEvent, claim: Option<&Claim>, written: Written) -> Vec<(&'static str, Column)> {
     use Column as C;
+    let recorded = match written {
+        Written::WithChange => micros(Timestamp::now()),
+        Written::Afterwards => micros(event.at).saturating_add(event.duration_us.unwrap_or(0)),
+    };
     vec![
         ("node_uuid", C::id(event.node_uuid)),
         ("at_us", C::time(Some(event.at))),
@@ -25,7 +38,7 @@ fn columns(event: &LogEvent, claim: Option<&Claim>, recorded: Timestamp) -> Vec<
         ("detail", C::text(Some(&event.detail))),
         ("conductor", C::text(claim.map(|claim| claim.holder.hostname.as_str()))),
         ("epoch", C::Number(claim.map(|claim| claim.epoch))),
-        ("recorded_us", C::time(Some(recorded))),
+        ("recorded_us", C::Number(Some(recorded))),
     ]
 }
 
@@ -35,18 +48,23 @@ pub(crate) fn draft_insert(
     events: &[LogEvent],
     claim: Option<&Claim>,
     from: Option<&str>,
+    written: Written,
 ) -> sqlx::Result<()> {
-    let now = Timestamp::now();
-    draft.insert("events", events.iter().map(|event| columns(event, claim, now)).collect(), from)
+    draft.insert("events", events.iter().map(|event| columns(event, claim, written)).collect(), from)
 }
 
 /// Appends events, and the claim under which they came about.
-pub(crate) async fn insert(tx: &mut Write, events: &[LogEvent], claim: Option<&Claim>) -> Result<()> {
+pub(crate) async fn insert(
+    tx: &mut Write,
+    events: &[LogEvent],
+    claim: Option<&Claim>,
+    written: Written,
+) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
     let mut draft = Draft::default();
-    draft_insert(&mut draft, events, claim, None)?;
+    draft_insert(&mut draft, events, claim, None, written)?;
     draft.query().execute(&mut **tx).await?;
     events.iter().for_each(|event| tx.tell(Told::of(event)));
     Ok(())
@@ -95,9 +113,10 @@ impl Store {
         if events.is_empty() {
             return Ok(());
         }
+        let written = if claim.is_some() { Written::Afterwards } else { Written::WithChange };
         if let Some(database) = self.postgres() {
             let mut draft = Draft::new(&postgres::with_lock());
-            draft_insert(&mut draft, events, claim, Some("lock"))?;
+            draft_insert(&mut draft, events, claim, Some("lock"), written)?;
             match database.change_at_once(draft.query()).await {
                 // Nobody knows whether they are written: twice is better than never.
                 Err(StoreError::Away(_)) => {}
@@ -109,7 +128,7 @@ impl Store {
             }
         }
         let mut tx = self.write_rows().await?;
-        insert(&mut tx, events, claim).await?;
+        insert(&mut tx, events, claim, written).await?;
         tx.commit().await
     }
 

@@ -3,6 +3,7 @@
 use super::writing::Changed;
 use super::{Edit, Guard, NodeVersion, Revision};
 use crate::claim::{self, Claim};
+use crate::event::Written;
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
 use jiff::Timestamp;
@@ -135,7 +136,7 @@ impl Store {
             if edit.release && claim.is_some() {
                 claim::end(tx, uuid).await?;
             }
-            event::insert(tx, &edit.events, claim).await?;
+            event::insert(tx, &edit.events, claim, Written::WithChange).await?;
             history::append(tx, uuid, &edit.history).await?;
         }
         if let Some(settings) = &edit.bios {

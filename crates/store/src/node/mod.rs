@@ -11,6 +11,7 @@ pub(crate) use sealed::{put_secrets, take_secrets};
 pub(crate) use writing::Changed;
 
 use crate::claim::Claim;
+use crate::event::Written;
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, chassis, event, server};
 use change::read_guarded;
@@ -115,7 +116,7 @@ impl Store {
             .execute(&mut *tx)
             .await
             .map_err(|error| duplicate(error, node))?;
-        event::insert(&mut tx, events, None).await?;
+        event::insert(&mut tx, events, None, Written::WithChange).await?;
         tx.commit().await?;
         if node.due.is_some() {
             self.nudge();

@@ -4,7 +4,7 @@ use super::columns::projected;
 use super::{Edit, Revision, duplicate};
 use crate::claim::{self, Claim};
 use crate::draft::Draft;
-use crate::event::{self, Told};
+use crate::event::{self, Told, Written};
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, history, postgres};
 use model::node::Node;
@@ -86,7 +86,7 @@ impl Store {
         draft.push(" RETURNING 1)");
         if !events.is_empty() {
             draft.push(", told AS (");
-            event::draft_insert(draft, events, changed.claim, Some("node"))?;
+            event::draft_insert(draft, events, changed.claim, Some("node"), Written::WithChange)?;
             draft.push(")");
         }
         if !history.is_empty() {
@@ -135,6 +135,6 @@ fn draft_condition(draft: &mut Draft, changed: Changed<'_>, revision: Option<Rev
 }
 
 async fn write_what_is_said(tx: &mut Write, changed: Changed<'_>) -> Result<()> {
-    event::insert(tx, &changed.edit.events, changed.claim).await?;
+    event::insert(tx, &changed.edit.events, changed.claim, Written::WithChange).await?;
     history::append(tx, changed.uuid(), &changed.edit.history).await
 }

@@ -96,6 +96,24 @@ async fn whoever_lost_the_node_writes_nothing_though_it_is_as_it_was() {
 }
 
 #[tokio::test]
+async fn what_is_told_after_a_claim_was_lost_does_not_make_it_last_longer() {
+    let (_dir, store) = site().await;
+    let (claim, known) = held(&store).await;
+    let done = LogEvent::new(Some(known.node.uuid), Timestamp::now(), EventKind::Agent, "standby.sync", "");
+    let done = done.until(Timestamp::now());
+    store.leave(claim.holder.session).await.unwrap();
+    let next = store.claim(known.node.uuid, &holder("b")).await.unwrap();
+    let written = store.edit_held(&next, (&known.node, known.revision), Timestamp::now(), |edit| {
+        edit.node.nudges += 1;
+        edit.events.push(event(&known, "the other one's"));
+    });
+    written.await.unwrap();
+    store.record_held(&claim, &[done]).await.unwrap();
+    let report = store.check().await.unwrap();
+    assert_eq!((report.claims, report.problems), (2, Vec::<String>::new()));
+}
+
+#[tokio::test]
 async fn history_is_written_with_the_node_and_cut_where_it_grows_long() {
     let (_dir, store) = site().await;
     let (claim, mut known) = held(&store).await;
