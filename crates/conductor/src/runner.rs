@@ -124,8 +124,10 @@ async fn pay(conductor: &Conductor, held: &Held, version: NodeVersion, stop: &Ca
         table::CLAIMS_LOST.count([]);
         tracing::warn!(node = %uuid, "the claim was lost; another conductor goes on");
     }
-    if let Err(error) = visit.flush().await {
-        tracing::error!(node = %uuid, %error, "what was seen of the node can't be written");
+    match visit.flush().await {
+        // What was seen is told all the same.
+        Ok(()) | Err(Failure::Store(StoreError::ClaimLost { .. })) => {}
+        Err(error) => tracing::error!(node = %uuid, %error, "what was seen of the node can't be written"),
     }
     visit.is_released
 }

@@ -124,13 +124,13 @@ impl<'a> Visit<'a> {
         self.seen().push(event);
     }
 
-    /// Writes what was seen and what was to be written later; for those who are about to wait, or to do something to the machine.
+    /// Writes what was to be written later, and what was seen; for those who are about to wait, or to do something to the machine.
     pub async fn flush(&mut self) -> Result<(), Failure> {
-        if !self.later.is_empty() {
-            return self.edit(|_| {}).await;
-        }
+        let changed = if self.later.is_empty() { Ok(()) } else { self.edit(|_| {}).await };
+        // What was seen is told even if the node can't be written any more; it is gone where it was written with it.
         let seen = std::mem::take(&mut *self.seen());
-        Ok(self.conductor.store().record_held(self.held.claim(), &seen).await?)
+        self.conductor.store().record_held(self.held.claim(), &seen).await?;
+        changed
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<LogEvent>> {
@@ -184,5 +184,35 @@ impl<'a> Visit<'a> {
         let agent = AgentClient::new(&self.node.agent, self.conductor.settings().agent_timeout)?;
         *kept = Some(agent.clone());
         Ok(agent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+    use store::{Holder, StoreError};
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn what_was_seen_is_told_though_the_claim_was_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store::testing::open(dir.path()).await.unwrap();
+        let node = Node::new(Uuid::new_v4(), "fake-hardware", Timestamp::now());
+        store.create_node(&node, &[]).await.unwrap();
+        let conductor = Conductor::new(store.clone(), Settings::new("here", dir.path()), Arc::default());
+        let held = conductor.claim(node.uuid).await.unwrap();
+        let mut visit = Visit::new(&conductor, &held, store.node_with_secrets(node.uuid).await.unwrap());
+        visit.note(LogEvent::new(Some(node.uuid), Timestamp::now(), EventKind::Agent, "standby.sync", ""));
+        visit.edit_later(|edit| edit.node.nudges += 1);
+        store.release(held.claim()).await.unwrap();
+        store.claim(node.uuid, &Holder::new("there", Uuid::new_v4())).await.unwrap();
+
+        let flushed = visit.flush().await;
+        assert!(matches!(flushed, Err(Failure::Store(StoreError::ClaimLost { .. }))), "{flushed:?}");
+        assert_eq!(store.node_with_secrets(node.uuid).await.unwrap().node, node);
+        let names: Vec<_> =
+            store.events(node.uuid, 10).await.unwrap().into_iter().map(|event| event.name).collect();
+        assert_eq!(names, ["standby.sync"]);
     }
 }
