@@ -2,8 +2,8 @@
 //!
 //! A node is stored as one JSON document beside the columns that filters and claims need; the columns are projections of the
 //! document, written by one function. All changes of a node go through [`Store::edit_node`]: read, change in memory, write,
-//! in one short transaction that also writes the node's events; who holds a node does so by [`Store::edit_held`]. Claims have an epoch ([`claim`]) and end with their process's
-//! session ([`conductor`]), so that a process that lost its node can't write to it any more.
+//! in one short transaction that also writes the node's events; who holds a node does so by [`Store::edit_held`]. Claims have an epoch
+//! ([`claim`]) and end with their process's session ([`conductor`]), so that a process that lost its node can't write to it any more.
 
 mod aggregate;
 mod allocation;

@@ -2,9 +2,9 @@
 //!
 //! Several `billet serve` share a PostgreSQL database and deploy a fleet of simulated machines, asked by a client that goes to another
 //! process when one does not answer. All the while one of them is killed, or stopped or cut off from the database until its session is
-//! over, every few seconds; once the database itself is killed. Machines are deployed anew until each kind of act has been. In the end every machine must be active
-//! and on, with exactly what was asked for on its disk, nothing that was acknowledged may be lost, what a victim held must have been
-//! taken over in time, and no node may have been held by two at one time, which the event log tells.
+//! over, every few seconds; once the database itself is killed. Machines are deployed anew until each kind of act has been. In the end
+//! every machine must be active and on, with exactly what was asked for on its disk, nothing that was acknowledged may be lost, what a
+//! victim held must have been taken over in time, and no node may have been held by two at one time, which the event log tells.
 
 mod chaos;
 mod client;
