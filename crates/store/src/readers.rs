@@ -6,9 +6,9 @@ use crate::sqlite;
 use crate::statements::{Item, not_prepared};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use sqlx::any::{AnyArguments, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, Either, Error, Execute, Executor, SqlStr};
+use sqlx::{Any, Error, Execute, Executor, SqlStr};
 
 /// Each query sees what was committed before it began.
 #[derive(Debug)]
@@ -22,15 +22,7 @@ impl Readers {
     pub async fn visit(&self, sql: SqlStr, arguments: AnyArguments, visit: Visit<'_>) -> crate::Result<()> {
         match self {
             Readers::Sqlite(readers) => readers.visit(sql.as_str(), arguments, visit),
-            Readers::Postgres(database) => {
-                let mut rows = database.many(sql, arguments);
-                while let Some(item) = rows.try_next().await? {
-                    if let Either::Right(row) = item {
-                        visit(&row)?;
-                    }
-                }
-                Ok(())
-            }
+            Readers::Postgres(database) => database.visit(sql, arguments, visit).await,
         }
     }
 
@@ -57,7 +49,10 @@ impl<'r> Executor<'r> for &'r Readers {
         };
         match self {
             Readers::Sqlite(readers) => stream::iter(readers.all(query.sql().as_str(), arguments)).boxed(),
-            Readers::Postgres(database) => database.many(query.sql(), arguments.unwrap_or_default()),
+            Readers::Postgres(database) => {
+                let all = database.all(query.sql(), arguments.unwrap_or_default());
+                all.map_ok(|items| stream::iter(items).map(Ok)).try_flatten_stream().boxed()
+            }
         }
     }
 

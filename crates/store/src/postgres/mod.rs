@@ -4,6 +4,7 @@
 //! touch ([`Reach::Rows`]). So a change that reads, decides and writes sees nothing move under it, as under SQLite's one writer, and
 //! those that are many (a node's record, a lease, an event) still run beside each other, in one process and in many.
 
+mod connections;
 mod notices;
 mod room;
 
@@ -11,18 +12,17 @@ pub(crate) use notices::{Notices, Topic};
 pub(crate) use room::is_crowded;
 
 use crate::Result;
+use crate::cells::Visit;
 use crate::lane::Lane;
-use crate::statements::{Item, Statements};
+use crate::statements::Statements;
 use crate::transaction::Reach;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryFutureExt};
-use room::{Room, Seat};
-use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
-use sqlx::pool::PoolConnection;
+use connections::{Connections, Lent};
+use futures_util::TryStreamExt;
+use room::Room;
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyQueryResult, AnyRow};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Error, Executor, PgPool, SqlStr, Transaction};
+use sqlx::{Any, Either, Error, PgPool, SqlStr};
 use sqlx_core::any::AnyValueKind;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -31,11 +31,6 @@ use telemetry::{Timer, table};
 
 /// How long a query waits for a database that is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A connection that rested for longer is asked whether it still is one.
-const RESTED: Duration = Duration::from_millis(500);
-/// How often a change is begun anew on another connection, where one turned out to be dead: nothing was done on it yet.
-const BEGINS: u32 = 24;
-
 /// How a connection begins. A process that is stopped, or cut off, within a change would keep all others from theirs: the database ends
 /// its change instead, which is nothing that was acknowledged.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '20s'; \
@@ -73,13 +68,11 @@ fn looks() -> Room {
 /// The connections of a process.
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
-    writers: AnyPool,
-    changes: Room,
-    readers: AnyPool,
-    looks: Room,
+    changes: Connections,
+    looks: Connections,
     /// The one for signs of life, however many wait for the others.
-    life: AnyPool,
-    /// Those for notices, which sqlx has for PostgreSQL alone.
+    life: Connections,
+    /// The one that notices come by, which sqlx has for PostgreSQL alone.
     own: PgPool,
 }
 
@@ -87,49 +80,72 @@ impl Postgres {
     /// Prepares connections to a database; each is made when it is first needed. The URL is as libpq's, `postgres://…`.
     pub fn new(url: &str) -> sqlx::Result<Self> {
         sqlx::any::install_default_drivers();
-        let (changes, looks) = (changes(), looks());
+        let options: AnyConnectOptions = url.parse()?;
+        let connections = |room| Connections::new(options.clone(), room);
         Ok(Self {
-            writers: pool(changes.seats()).connect_lazy(url)?,
-            changes,
-            readers: pool(looks.seats()).connect_lazy(url)?,
-            looks,
-            life: pool(1).connect_lazy(url)?,
-            own: PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect_lazy(url)?,
+            changes: connections(changes()),
+            looks: connections(looks()),
+            life: connections(Room::new(|_| 0, 1)),
+            own: PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy(url)?,
         })
     }
 
-    /// As [`Statements::many`], on a connection that reads, when one is free for the lane that this runs in.
-    pub fn many(&self, sql: SqlStr, arguments: AnyArguments) -> BoxStream<'_, Item> {
-        let query = sqlx::query_with(sql, storable(arguments));
-        let rows = |seat: Seat| {
-            let rows = self.readers.fetch_many(query);
-            rows.inspect(move |_| {
-                // It is left with the last row.
-                let _ = &seat;
-            })
-        };
-        self.looks.enter().map_ok(rows).try_flatten_stream().boxed()
+    /// Shows rows to a visitor as they come, on a connection that reads, when one is free for the lane that this runs in; its first error ends
+    /// the visit.
+    pub async fn visit(&self, sql: SqlStr, arguments: AnyArguments, visit: Visit<'_>) -> Result<()> {
+        let mut lent = self.looks.lend().await?;
+        let mut rows = lent.ask().many(sql, Some(arguments));
+        while let Some(item) = rows.try_next().await? {
+            if let Either::Right(row) = item {
+                visit(&row)?;
+            }
+        }
+        drop(rows);
+        lent.give_back();
+        Ok(())
     }
 
-    /// As [`Statements::optional`], as [`Postgres::many`].
+    /// All that a statement says, as [`Postgres::visit`].
+    pub async fn all(
+        &self,
+        sql: SqlStr,
+        arguments: AnyArguments,
+    ) -> Result<Vec<Either<AnyQueryResult, AnyRow>>, Error> {
+        let mut lent = self.looks.lend().await?;
+        let items = lent.ask().many(sql, Some(arguments)).try_collect().await?;
+        lent.give_back();
+        Ok(items)
+    }
+
+    /// As [`Statements::optional`], as [`Postgres::visit`].
     pub async fn optional(&self, sql: SqlStr, arguments: AnyArguments) -> Result<Option<AnyRow>, Error> {
-        let _seat = self.looks.enter().await?;
-        self.readers.fetch_optional(sqlx::query_with(sql, storable(arguments))).await
+        let mut lent = self.looks.lend().await?;
+        let row = lent.ask().optional(sql, Some(arguments)).await?;
+        lent.give_back();
+        Ok(row)
     }
 
-    /// The connections for notices.
+    /// Has the server tell whoever listens on a channel.
+    pub async fn notify(&self, channel: &'static str, payload: String) -> Result<(), Error> {
+        let mut lent = self.looks.lend().await?;
+        sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(lent.ask()).await?;
+        lent.give_back();
+        Ok(())
+    }
+
+    /// Where notices come by.
     pub fn own(&self) -> &PgPool {
         &self.own
     }
 
     /// Changes that wait until they may begin.
     pub fn waiting(&self) -> usize {
-        self.changes.waiting()
+        self.changes.room().waiting()
     }
 
     /// Those of the lane that this runs in.
     pub fn backlog(&self) -> usize {
-        self.changes.backlog()
+        self.changes.room().backlog()
     }
 
     /// Begins a change, when those that are in its way have ended.
@@ -139,77 +155,49 @@ impl Postgres {
             Reach::Rows => format!("BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK})"),
             Reach::Life => "BEGIN".to_owned(),
         };
-        let pool = if reach == Reach::Life { &self.life } else { &self.writers };
+        let connections = if reach == Reach::Life { &self.life } else { &self.changes };
         let waited = Timer::start();
-        let seat = match reach {
-            Reach::Life => None,
-            Reach::All | Reach::Rows => Some(self.changes.enter().await?),
-        };
-        let mut begins = 1;
-        loop {
-            match pool.begin_with(sqlx::AssertSqlSafe(begin.clone())).await {
-                Ok(transaction) => {
-                    table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
-                    return Ok(Write { transaction, _seat: seat });
-                }
-                Err(error) if begins < BEGINS && is_gone(&error) => begins += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let lent = connections.begin(&begin).await?;
+        table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
+        Ok(Write { lent })
     }
 
     /// Makes a change of one statement, which takes the lock itself ([`with_lock`]) and is committed when this returns. Out comes how many rows
     /// it changed. If the database is lost meanwhile, nobody knows whether it was made.
     pub async fn change_at_once(&self, query: Change) -> Result<u64> {
-        let (mut connection, _seat) = self.alone().await?;
+        let mut lent = self.alone().await?;
         let began = Timer::start();
-        let done = query.execute(statements(&mut connection)).await?;
+        let done = query.execute(lent.ask()).await?;
         committed(began);
+        lent.give_back();
         Ok(done.rows_affected())
     }
 
     /// As [`Postgres::change_at_once`]; out come the rows that the statement returns.
     pub async fn change_and_return(&self, query: Change) -> Result<Vec<AnyRow>> {
-        let (mut connection, _seat) = self.alone().await?;
+        let mut lent = self.alone().await?;
         let began = Timer::start();
-        let rows = query.fetch_all(statements(&mut connection)).await?;
+        let rows = query.fetch_all(lent.ask()).await?;
         committed(began);
+        lent.give_back();
         Ok(rows)
     }
 
     /// A connection for one statement.
-    async fn alone(&self) -> Result<(PoolConnection<Any>, Seat)> {
+    async fn alone(&self) -> Result<Lent> {
         let waited = Timer::start();
-        let seat = self.changes.enter().await?;
-        let connection = self.writers.acquire().await?;
+        let lent = self.changes.lend().await?;
         table::WRITE_QUEUE_TIME.observe_time([], waited.elapsed());
-        Ok((connection, seat))
+        Ok(lent)
     }
 
     /// Closes the connections.
     pub async fn close(&self) {
-        self.writers.close().await;
-        self.readers.close().await;
-        self.life.close().await;
+        for connections in [&self.changes, &self.looks, &self.life] {
+            connections.close().await;
+        }
         self.own.close().await;
     }
-}
-
-fn pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        // Asking each time would double what a short query costs.
-        .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for < RESTED {
-                    return Ok(true);
-                }
-                Ok(connection.ping().await.is_ok())
-            })
-        })
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(|_| ()) }))
 }
 
 /// The server says goodbye, or takes nobody in: admin_shutdown, crash_shutdown, cannot_connect_now,
@@ -240,10 +228,6 @@ pub(crate) fn with_lock() -> String {
     format!("WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({LOCK}))")
 }
 
-fn statements(connection: &mut AnyConnection) -> &mut (dyn Statements + 'static) {
-    connection
-}
-
 fn committed(began: Timer) {
     table::COMMIT_TIME.observe_time([], began.elapsed());
     table::COMMIT_CHANGES.observe([], 1.0);
@@ -251,45 +235,24 @@ fn committed(began: Timer) {
 
 /// A change under way.
 pub(crate) struct Write {
-    transaction: Transaction<'static, Any>,
-    _seat: Option<Seat>,
+    lent: Lent,
 }
 
 impl Write {
     pub fn connection(&self) -> &(dyn Statements + 'static) {
-        &*self.transaction
+        &self.lent
     }
 
     pub fn connection_mut(&mut self) -> &mut (dyn Statements + 'static) {
-        &mut *self.transaction
+        &mut self.lent
     }
 
     /// Returns when the change is safe.
     pub async fn commit(self) -> Result<()> {
         let began = Timer::start();
-        self.transaction.commit().await?;
+        self.lent.commit().await?;
         committed(began);
         Ok(())
-    }
-}
-
-impl Statements for AnyConnection {
-    fn many<'e>(&'e mut self, sql: SqlStr, arguments: Option<AnyArguments>) -> BoxStream<'e, Item> {
-        match arguments {
-            Some(arguments) => self.fetch_many(sqlx::query_with(sql, storable(arguments))),
-            None => self.fetch_many(sqlx::raw_sql(sql)),
-        }
-    }
-
-    fn optional<'e>(
-        &'e mut self,
-        sql: SqlStr,
-        arguments: Option<AnyArguments>,
-    ) -> BoxFuture<'e, Result<Option<AnyRow>, Error>> {
-        match arguments {
-            Some(arguments) => self.fetch_optional(sqlx::query_with(sql, storable(arguments))),
-            None => self.fetch_optional(sqlx::raw_sql(sql)),
-        }
     }
 }
 

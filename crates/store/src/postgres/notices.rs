@@ -5,6 +5,7 @@
 //! heard, hence [`Notices::is_listening`].
 
 use super::Postgres;
+use crate::lane::{Lane, within};
 use sqlx::postgres::PgListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -108,8 +109,7 @@ async fn send(shared: Arc<Shared>, database: Postgres) {
             continue;
         }
         let payload = format!("{} {}", shared.origin, names.join(" "));
-        let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
-        if let Err(error) = sent.execute(database.own()).await {
+        if let Err(error) = within(Lane::Members, database.notify(CHANNEL, payload)).await {
             tracing::warn!(%error, "other processes can't be told of changes; they find them by themselves");
             tokio::time::sleep(PAUSE).await;
         }

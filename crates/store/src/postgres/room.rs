@@ -12,7 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Room {
     kept: [Arc<Semaphore>; Lane::ALL.len()],
     shared: Arc<Semaphore>,
-    seats: u32,
     /// How many wait, by lane.
     waiting: Arc<[AtomicUsize; Lane::ALL.len()]>,
 }
@@ -36,13 +35,7 @@ impl Room {
             kept: Lane::ALL.map(|lane| semaphore(kept(lane))),
             shared: semaphore(shared),
             waiting: Arc::default(),
-            seats: Lane::ALL.into_iter().map(kept).sum::<u32>() + shared,
         }
-    }
-
-    /// All seats.
-    pub fn seats(&self) -> u32 {
-        self.seats
     }
 
     /// Waits for a seat of the lane that this runs in; the first who came gets the first that is free.
@@ -118,7 +111,6 @@ mod tests {
             _ => 0,
         };
         let room = Room::new(kept, 1);
-        assert_eq!(room.seats(), 4);
         let now = |lane| room.enter_within(lane, Duration::ZERO);
         let first = within(Lane::Look, room.enter()).await.unwrap();
         let _second = now(Lane::Look).await.unwrap();
