@@ -40,7 +40,7 @@ const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_
 /// Number of the advisory lock: "billet" as bytes.
 const LOCK: i64 = 0x0062_696c_6c65_7400;
 
-/// Connections on which changes are made. All those of a process are 22 to 28, so that three or four fit into PostgreSQL's usual hundred:
+/// Connections on which changes are made. All those of a process are 21 to 27, so that three or four fit into PostgreSQL's usual hundred:
 /// what there is to do is bound by the processors long before.
 fn changes() -> Room {
     let kept = |lane| match lane {
