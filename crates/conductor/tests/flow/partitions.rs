@@ -234,12 +234,14 @@ async fn a_kill_after_any_event_loses_nothing_of_a_partition_image() {
         let before = site.store.events(uuid, 1000).await.unwrap().len();
         site.conductor.provision(uuid, deploy()).await.unwrap();
         let killed = loop {
+            // The events after the node: once that has come to its end, they are all there.
+            let state = site.node(uuid).await.provision_state;
             if site.store.events(uuid, 1000).await.unwrap().len() - before >= n {
                 site.kill();
                 site = world.start(impatient);
                 break true;
             }
-            if site.node(uuid).await.provision_state == S::Active {
+            if state == S::Active {
                 break false;
             }
             tokio::task::yield_now().await;

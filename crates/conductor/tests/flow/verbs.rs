@@ -174,13 +174,14 @@ async fn killed_everywhere(
         let before = site.store.events(uuid, 1000).await.unwrap().len();
         site.conductor.provision(uuid, request()).await.unwrap();
         let killed = loop {
+            // The events after the node: once that has come to its end, they are all there.
+            let row = site.store.node(&uuid.to_string()).await.unwrap();
             let events = site.store.events(uuid, 1000).await.unwrap().len() - before;
             if events >= n {
                 site.kill();
                 site = world.start(impatient);
                 break true;
             }
-            let row = site.store.node(&uuid.to_string()).await.unwrap();
             if row.node.provision_state == end && row.node.target_provision_state.is_none() {
                 break false;
             }
