@@ -63,12 +63,12 @@ impl Class {
         }
     }
 
-    /// Lets everybody else come to their gates before a listing at this route's path begins, which is then written without a pause: a
-    /// crowd queues up at its gate, and not on the runtime's threads, where changes and heartbeats would stand behind it.
+    /// Lets everybody else come to their gates before a listing begins, which is then written without a pause: a crowd queues up at its
+    /// gate, and not on the runtime's threads, where changes and heartbeats would stand behind it.
     ///
-    /// Who asks for one thing by its name does not step back: that wakes a second thread, which costs more than the answer.
-    pub(crate) async fn step_back(self, path: &str) {
-        if self == Class::Look && !path.ends_with('}') {
+    /// Whoever asks for one thing does not step back: that wakes a second thread, which costs more than the answer.
+    pub(crate) async fn step_back(self, lists: bool) {
+        if lists && self == Class::Look {
             tokio::task::yield_now().await;
         }
     }

@@ -132,6 +132,8 @@ pub struct Route {
     pub body_limit: usize,
     /// By what it costs.
     pub class: Class,
+    /// It answers with as many things as there are.
+    pub lists: bool,
     /// What serves it.
     pub handler: Handler,
 }
@@ -155,6 +157,7 @@ impl Route {
             takes: None,
             body_limit: crate::limits::BODY_BYTES,
             class: verb.class(),
+            lists: is_listing(verb, path),
             handler,
         }
     }
@@ -249,6 +252,11 @@ impl Row for Route {
     fn is_for(&self, audience: Audience) -> bool {
         audience == Audience::Operator || self.ramdisk
     }
+}
+
+/// Does a route list, as far as its path tells? Where that ends with a name, it is of one thing.
+pub(crate) const fn is_listing(verb: Verb, path: &str) -> bool {
+    matches!(verb, Verb::Get) && !matches!(path.as_bytes(), [.., b'}'])
 }
 
 /// What a table needs to know of a row.

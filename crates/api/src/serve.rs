@@ -171,7 +171,7 @@ async fn serve(
     // costs one answer.
     let work = async move {
         let _pass = pass;
-        route.class.step_back(route.path).await;
+        route.class.step_back(route.lists).await;
         (route.handler)(call).await
     };
     let work = within(route.class.lane(), on_behalf_of(Some(progress.measured.origin()), work));

@@ -164,7 +164,7 @@ async fn serve(
     let pass = gates.enter(route.class).await.map_err(ApiError::from)?;
     let work = async move {
         let _pass = pass;
-        route.class.step_back(route.path).await;
+        route.class.step_back(route.lists).await;
         (route.handler)(call).await
     };
     let work = within(route.class.lane(), on_behalf_of(Some(measured.origin()), work));

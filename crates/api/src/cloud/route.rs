@@ -3,7 +3,7 @@
 use super::{Access, Call, CloudError, Reply};
 use crate::gate::Class;
 use crate::limits::BODY_BYTES;
-use crate::route::{Audience, Row, Verb};
+use crate::route::{Audience, Row, Verb, is_listing};
 use axum::http::StatusCode;
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +41,8 @@ pub struct Route {
     pub takes: Takes,
     /// By what it costs.
     pub class: Class,
+    /// It answers with as many things as there are.
+    pub lists: bool,
     /// What serves it.
     pub handler: Handler,
 }
@@ -57,6 +59,7 @@ impl Route {
             summary: "",
             takes: Takes::Json(BODY_BYTES),
             class: verb.class(),
+            lists: is_listing(verb, path),
             handler,
         }
     }
@@ -89,6 +92,12 @@ impl Route {
     pub const fn streams(mut self) -> Self {
         self.takes = Takes::Stream;
         self.class = Class::Transfer;
+        self
+    }
+
+    /// Lists, though its path ends with a name.
+    pub const fn lists(mut self) -> Self {
+        self.lists = true;
         self
     }
 

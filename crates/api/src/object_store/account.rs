@@ -12,7 +12,9 @@ use model::Secret;
 use model::object_store::{Account, Collector, MAX_DELETE_LIST_SIZE, TempUrlKeys, check_metadata};
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Get, "/v1/{account}", Access::Granted, handler!(list)).says("Lists an account's containers."),
+    Route::new(Get, "/v1/{account}", Access::Granted, handler!(list))
+        .lists()
+        .says("Lists an account's containers."),
     Route::new(Post, "/v1/{account}", Access::Granted, handler!(update))
         .body_limit(MAX_DELETE_LIST_SIZE)
         .success(StatusCode::NO_CONTENT)

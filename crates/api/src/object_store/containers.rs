@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Get, "/v1/{account}/{container}", Access::Granted, handler!(list))
+        .lists()
         .says("Lists a container's objects."),
     Route::new(Put, "/v1/{account}/{container}", Access::Granted, handler!(create))
         .success(StatusCode::CREATED)

@@ -120,22 +120,13 @@ async fn a_kill_after_any_event_loses_nothing() {
         let world = World::new();
         let mut site = world.start(impatient);
         let (uuid, machine) = world.available(&site).await;
-        let before = site.store.events(uuid, 1000).await.unwrap().len();
+        let before = site.event_count(uuid).await;
         site.conductor.provision(uuid, deploy()).await.unwrap();
-        let killed = loop {
-            // The events after the node: once that has come to its end, they are all there.
-            let state = site.node(uuid).await.provision_state;
-            let events = site.store.events(uuid, 1000).await.unwrap().len() - before;
-            if events >= n {
-                site.kill();
-                site = world.start(impatient);
-                break true;
-            }
-            if state == S::Active {
-                break false;
-            }
-            tokio::task::yield_now().await;
-        };
+        let killed = site.has_events(uuid, before + n, |node| node.provision_state == S::Active).await;
+        if killed {
+            site.kill();
+            site = world.start(impatient);
+        }
         let node = site.reach(uuid, &[S::Active, S::DeployFailed], LIMIT).await;
         assert_eq!(node.provision_state, S::Active, "killed after event {n}: {:?}", node.last_error);
         assert_eq!(

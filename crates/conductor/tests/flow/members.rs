@@ -1,7 +1,7 @@
 //! Several conductors over one database: one dies, is cut off, comes back; each serves its own.
 
 use crate::machine::Up;
-use crate::site::enrol;
+use crate::site::{enrol, reach};
 use crate::{LIMIT, World, ask, deploy, impatient};
 use conductor::{Conductor, JoinError, RequestError, Settings};
 use jiff::Timestamp;
@@ -40,10 +40,12 @@ struct Other {
 }
 
 impl Other {
+    /// Starts it; it is a member when this returns.
     fn start(world: &World, store: &Store, settings: Settings) -> Self {
         let conductor = Conductor::new(store.clone(), settings, world.bmcs.clone());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        tokio::task::block_in_place(|| runtime.block_on(conductor.join())).unwrap();
         let running = conductor.clone();
         runtime.spawn(async move { running.run(CancellationToken::new()).await.unwrap() });
         Self { conductor, runtime: Some(runtime) }
@@ -82,20 +84,17 @@ async fn where_one_dies_another_goes_on_from_the_last_record() {
             settings.lease = LEASE;
         });
         let (uuid, machine) = world.available(&site).await;
-        let before = site.store.events(uuid, 1000).await.unwrap().len();
+        let before = site.event_count(uuid).await;
         site.conductor.provision(uuid, deploy()).await.unwrap();
         let store = site.store.clone();
-        let all = async || store.events(uuid, 1000).await.unwrap().len() - before;
-        while all().await < n && site.node(uuid).await.provision_state != S::Active {
-            tokio::task::yield_now().await;
-        }
+        site.has_events(uuid, before + n, |node| node.provision_state == S::Active).await;
         // As at a kill: nothing is released, and nobody says goodbye.
         site.kill();
         let killed = Instant::now();
         let store = of_another(&world, store).await;
         let other = Other::start(&world, &store, settings(&world, "there"));
         set_up(&world.up, &other.conductor);
-        let node = reach(&store, uuid, &[S::Active, S::DeployFailed]).await;
+        let node = reach(&store, uuid, &[S::Active, S::DeployFailed], LIMIT).await;
         assert_eq!(node.provision_state, S::Active, "killed after event {n}: {:?}", node.last_error);
         assert!(killed.elapsed() < LIMIT);
         assert_eq!(machine.diary().writes, 1, "killed after event {n}");
@@ -106,42 +105,31 @@ async fn where_one_dies_another_goes_on_from_the_last_record() {
     }
 }
 
-async fn reach(store: &Store, uuid: Uuid, states: &[S]) -> Node {
-    let reached = async {
-        loop {
-            let row = store.node(&uuid.to_string()).await.unwrap();
-            if states.contains(&row.node.provision_state) && row.reservation.is_none() {
-                return row.node;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, reached).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ramdisk_that_was_switched_off_by_one_that_died_is_not_waited_for() {
     let world = World::new();
     let site = world.start(|settings| settings.lease = LEASE);
     let (uuid, machine) = world.available(&site).await;
+    machine.faults.lock().unwrap().mute = true;
     site.conductor.provision(uuid, deploy()).await.unwrap();
-    while site.node(uuid).await.agent.url.is_none() {
-        tokio::task::yield_now().await;
-    }
+    site.reach(uuid, &[S::DeployWait], LIMIT).await;
     let store = site.store.clone();
     site.kill();
     let store = of_another(&world, store).await;
     // As one leaves it that begins the boot anew, and dies when it has switched the machine off: the agent is known, and gone.
     let half_done = |edit: &mut store::Edit| {
         edit.node.work.boot.as_mut().unwrap().powered_at = None;
+        edit.node.agent.url = Some("http://127.0.0.1:1".into());
+        edit.node.nudge(Timestamp::now());
         Ok::<_, StoreError>(())
     };
     store.edit_node(uuid, Guard::Any, Timestamp::now(), half_done).await.unwrap();
     let bmc = world.bmcs.fake(&uuid.to_string(), bmc::PowerState::Off);
     bmc::Bmc::set_power(&*bmc, bmc::PowerAction::Off).await.unwrap();
+    machine.faults.lock().unwrap().mute = false;
     let other = Other::start(&world, &store, settings(&world, "there"));
     set_up(&world.up, &other.conductor);
-    let node = reach(&store, uuid, &[S::Active, S::DeployFailed]).await;
+    let node = reach(&store, uuid, &[S::Active, S::DeployFailed], LIMIT).await;
     assert_eq!((node.provision_state, node.last_error), (S::Active, None));
     assert_eq!(machine.diary().image.as_deref(), Some("http://images/tiny.raw"));
 }
@@ -265,8 +253,8 @@ async fn a_node_is_its_groups_and_its_drivers_alone() {
         // Whoever is asked, it is done by whose it is.
         other.conductor.provision(node.uuid, ask(Event::Manage)).await.unwrap();
     }
-    reach(&site.store, nodes[0].uuid, &[S::Manageable]).await;
-    reach(&site.store, nodes[1].uuid, &[S::Manageable]).await;
+    reach(&site.store, nodes[0].uuid, &[S::Manageable], LIMIT).await;
+    reach(&site.store, nodes[1].uuid, &[S::Manageable], LIMIT).await;
     assert_eq!(whose(&site.store, &nodes[0]).await, ["here"]);
     assert_eq!(whose(&site.store, &nodes[1]).await, ["rack2"]);
     for unserved in &nodes[2..] {
@@ -280,7 +268,7 @@ async fn a_node_is_its_groups_and_its_drivers_alone() {
         site.store.edit_node(unserved.uuid, Guard::Free, Timestamp::now(), due).await.unwrap();
     }
     other.conductor.provision(nodes[0].uuid, ask(Event::Provide)).await.unwrap();
-    reach(&site.store, nodes[0].uuid, &[S::Available]).await;
+    reach(&site.store, nodes[0].uuid, &[S::Available], LIMIT).await;
     for unserved in &nodes[2..] {
         assert!(whose(&site.store, unserved).await.is_empty());
     }

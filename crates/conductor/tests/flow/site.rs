@@ -60,31 +60,29 @@ impl Site {
         self.store.node(&uuid.to_string()).await.unwrap().node
     }
 
-    /// Waits, at most `limit`, until the node is in one of these states and nothing holds it.
-    pub async fn reach(&self, uuid: Uuid, states: &[ProvisionState], limit: Duration) -> Node {
-        let reached = async {
-            loop {
-                let row = self.store.node(&uuid.to_string()).await.unwrap();
-                if states.contains(&row.node.provision_state)
-                    && row.reservation.is_none()
-                    && !row.node.work.tear_down
-                {
-                    return row.node;
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+    /// Events of the node so far.
+    pub async fn event_count(&self, uuid: Uuid) -> usize {
+        self.store.events(uuid, 1000).await.unwrap().len()
+    }
+
+    /// Waits until the node has this many events; false if it is over before that.
+    pub async fn has_events(&self, uuid: Uuid, count: usize, is_over: impl Fn(&Node) -> bool) -> bool {
+        loop {
+            // The events after the node: once that has come to its end, they are all there.
+            let is_over = is_over(&self.node(uuid).await);
+            if self.event_count(uuid).await >= count {
+                return true;
             }
-        };
-        match tokio::time::timeout(limit, reached).await {
-            Ok(node) => node,
-            Err(_) => {
-                let events = self.store.events(uuid, 200).await.unwrap();
-                let told: Vec<_> = events
-                    .iter()
-                    .map(|event| format!("{} {} {}", event.kind, event.name, event.detail))
-                    .collect();
-                panic!("not in {states:?} but {:?}; events:\n{}", self.node(uuid).await, told.join("\n"));
+            if is_over {
+                return false;
             }
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// As [`reach`], of this site's store.
+    pub async fn reach(&self, uuid: Uuid, states: &[ProvisionState], limit: Duration) -> Node {
+        reach(&self.store, uuid, states, limit).await
     }
 }
 
@@ -92,6 +90,34 @@ impl Drop for Site {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Waits, at most `limit`, until the node is in one of these states and nothing holds it.
+pub async fn reach(store: &Store, uuid: Uuid, states: &[ProvisionState], limit: Duration) -> Node {
+    let reached = async {
+        loop {
+            let row = store.node(&uuid.to_string()).await.unwrap();
+            if states.contains(&row.node.provision_state)
+                && row.reservation.is_none()
+                && !row.node.work.tear_down
+            {
+                return row.node;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    match tokio::time::timeout(limit, reached).await {
+        Ok(node) => node,
+        Err(_) => {
+            let events = store.events(uuid, 200).await.unwrap();
+            let told: Vec<_> = events
+                .iter()
+                .map(|event| format!("{} {} {}", event.kind, event.name, event.detail))
+                .collect();
+            let row = store.node(&uuid.to_string()).await.unwrap();
+            panic!("not in {states:?} but {row:?}; events:\n{}", told.join("\n"));
         }
     }
 }

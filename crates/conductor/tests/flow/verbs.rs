@@ -171,22 +171,17 @@ async fn killed_everywhere(
         let world = World::new();
         let mut site = world.start(impatient);
         let uuid = pretended(&site, begin).await;
-        let before = site.store.events(uuid, 1000).await.unwrap().len();
+        let before = site.event_count(uuid).await;
         site.conductor.provision(uuid, request()).await.unwrap();
-        let killed = loop {
-            // The events after the node: once that has come to its end, they are all there.
-            let row = site.store.node(&uuid.to_string()).await.unwrap();
-            let events = site.store.events(uuid, 1000).await.unwrap().len() - before;
-            if events >= n {
-                site.kill();
-                site = world.start(impatient);
-                break true;
-            }
-            if row.node.provision_state == end && row.node.target_provision_state.is_none() {
-                break false;
-            }
-            tokio::task::yield_now().await;
-        };
+        let killed = site
+            .has_events(uuid, before + n, |node| {
+                node.provision_state == end && node.target_provision_state.is_none()
+            })
+            .await;
+        if killed {
+            site.kill();
+            site = world.start(impatient);
+        }
         let node = site.reach(uuid, &[end, S::CleanFailed, S::ServiceFailed, S::RescueFailed], LIMIT).await;
         assert_eq!(node.provision_state, end, "killed after event {n}: {:?}", node.last_error);
         assert_eq!(node.last_error, None, "killed after event {n}");

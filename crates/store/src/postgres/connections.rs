@@ -8,7 +8,7 @@ use super::room::{Room, Seat};
 use super::{PATIENCE, SESSION, is_gone, storable};
 use crate::statements::{Item, Statements};
 use futures_util::future::{self, BoxFuture};
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyRow};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Error, Executor, SqlStr};
@@ -256,9 +256,8 @@ async fn settle(mut line: Line, state: State) -> Option<Line> {
 
 impl Statements for Lent {
     fn many<'e>(&'e mut self, sql: SqlStr, arguments: Option<AnyArguments>) -> BoxStream<'e, Item> {
-        let connection = match self.connection() {
-            Ok(connection) => connection,
-            Err(error) => return stream::once(future::ready(Err(error))).boxed(),
+        let Ok(connection) = self.connection() else {
+            return future::err(Error::PoolClosed).into_stream().boxed();
         };
         match arguments {
             Some(arguments) => connection.fetch_many(sqlx::query_with(sql, storable(arguments))),
@@ -271,10 +270,7 @@ impl Statements for Lent {
         sql: SqlStr,
         arguments: Option<AnyArguments>,
     ) -> BoxFuture<'e, Result<Option<AnyRow>, Error>> {
-        let connection = match self.connection() {
-            Ok(connection) => connection,
-            Err(error) => return future::ready(Err(error)).boxed(),
-        };
+        let Ok(connection) = self.connection() else { return future::err(Error::PoolClosed).boxed() };
         match arguments {
             Some(arguments) => connection.fetch_optional(sqlx::query_with(sql, storable(arguments))),
             None => connection.fetch_optional(sqlx::raw_sql(sql)),
