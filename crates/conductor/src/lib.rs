@@ -36,6 +36,7 @@ mod states;
 mod steps;
 mod validation;
 mod visit;
+mod visits;
 mod wording;
 
 pub use agent::causes;
@@ -49,10 +50,12 @@ pub use settings::Settings;
 
 use bmc::Registry;
 use members::Members;
-use std::sync::Arc;
-use store::Store;
+use model::node::Node;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Served, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use visits::Visits;
 
 /// The conductor of this process. Cheap to clone.
 #[derive(Clone)]
@@ -68,6 +71,8 @@ struct Inner {
     /// Somebody wants a node.
     wishes: Notify,
     power: power_sync::Tally,
+    /// None: no visits are paid here, or not any more.
+    visits: Mutex<Option<Visits>>,
 }
 
 impl Conductor {
@@ -81,6 +86,7 @@ impl Conductor {
                 members: Members::new(),
                 wishes: Notify::new(),
                 power: power_sync::Tally::default(),
+                visits: Mutex::default(),
             }),
         }
     }
@@ -141,6 +147,28 @@ impl Conductor {
 
     pub(crate) fn wishes(&self) -> &Notify {
         &self.inner.wishes
+    }
+
+    /// Where visits are paid, if they are.
+    pub(crate) fn visits(&self) -> Option<Visits> {
+        self.inner.visits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_visits(&self, visits: Option<Visits>) {
+        *self.inner.visits.lock().unwrap_or_else(PoisonError::into_inner) = visits;
+    }
+
+    /// Which nodes are this conductor's to serve.
+    pub(crate) fn served(&self) -> Served {
+        let Settings { conductor_group, drivers, .. } = self.settings();
+        Served { conductor_group: conductor_group.clone(), drivers: drivers.clone() }
+    }
+
+    /// Is it one of them?
+    pub(crate) fn serves(&self, node: &Node) -> bool {
+        let Settings { conductor_group, drivers, .. } = self.settings();
+        *conductor_group == node.conductor_group
+            && drivers.as_ref().is_none_or(|drivers| drivers.contains(&node.driver))
     }
 
     pub(crate) fn bmcs(&self) -> &Registry {

@@ -1,6 +1,7 @@
 //! What users ask for: provision verbs and power. Checked against the node as it is, recorded, and left to the reconciler.
 
 use crate::Conductor;
+use crate::claim::patiently;
 use crate::config_drive;
 use crate::fail;
 use crate::glance;
@@ -23,14 +24,8 @@ use model::secret::MASK;
 use model::state::{Event, Kind, ProvisionState, Refused};
 use model::step::Step;
 use serde_json::Value;
-use std::time::Duration;
-use store::{Edit, Guard, StoreError};
+use store::{Edit, NodeVersion};
 use uuid::Uuid;
-
-/// A node that is held for a moment is tried again so often, with this pause, before the client gets 409
-/// (`[conductor] node_locked_retry_attempts` × `_interval`).
-const LOCK_TRIES: u32 = 12;
-const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
 impl Conductor {
     /// `PUT …/states/provision`: checks the verb against state, maintenance and protection, validates what must be right before it
@@ -38,7 +33,8 @@ impl Conductor {
     pub async fn provision(&self, uuid: Uuid, request: ProvisionRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
         let prepared = self.prepare(uuid, &request).await?;
-        self.edit_free(uuid, |edit| self.enter(edit, &request, &prepared, now)).await
+        let enter = |edit: &mut Edit| self.enter(edit, &request, &prepared, now);
+        patiently(|| self.ask(&prepared.known, enter)).await
     }
 
     /// The first half of [`Conductor::provision`]: what can be looked at before the node is changed. The config drive is stored.
@@ -48,21 +44,18 @@ impl Conductor {
         request: &ProvisionRequest,
     ) -> Result<Prepared, RequestError> {
         self.check_room(request.verb).await?;
-        let mut node = self.store().node_with_secrets(uuid).await?.node;
+        let known = self.store().node_with_secrets(uuid).await?;
+        let mut node = known.node.clone();
         self.check_served(&node).await?;
         if starts_deployment(request.verb) {
             hardware::detect_deploy_interface(&mut node);
-        }
-        if starts_deployment(request.verb) {
             let wrong = |reason: String| not_deployable(&node, &reason);
             self.check_ramdisk_images(&node).await.map_err(wrong)?;
             let resolved = self.with_images(&node, None).await.map_err(wrong)?;
             self.check(&resolved, request)?;
+            self.check_steps(&node, request).await?;
         } else {
             self.check(&node, request)?;
-        }
-        if starts_deployment(request.verb) {
-            self.check_steps(&node, request).await?;
         }
         let drive = match &request.config_drive {
             Some(value) => config_drive::stored_form(&node, value).map_err(RequestError::Invalid)?,
@@ -78,7 +71,7 @@ impl Conductor {
             None if request.config_drive.is_some() => self.store().delete_config_drive(uuid).await?,
             None => {}
         }
-        Ok(Prepared { has_drive: drive.is_some(), password })
+        Ok(Prepared { known, has_drive: drive.is_some(), password })
     }
 
     /// The second half: the verb is checked against the node as it is now, and written into it.
@@ -109,24 +102,6 @@ impl Conductor {
             edit.history.push(history::aborted(self, &edit.node, text, now));
         }
         Ok(())
-    }
-
-    /// Changes a node that nobody holds; one that is held for a moment is tried again.
-    async fn edit_free(
-        &self,
-        uuid: Uuid,
-        change: impl Fn(&mut Edit) -> Result<(), RequestError>,
-    ) -> Result<(), RequestError> {
-        let mut tries = 1;
-        loop {
-            match self.store().edit_node(uuid, Guard::Free, Timestamp::now(), &change).await {
-                Err(RequestError::Store(StoreError::Locked { .. })) if tries < LOCK_TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                other => return other.map(|_| ()),
-            }
-        }
     }
 
     /// `[conductor] max_concurrent_deploy` and `max_concurrent_clean`.
@@ -280,9 +255,9 @@ impl Conductor {
     /// `PUT …/states/power`: records the change; the reconciler makes it.
     pub async fn power(&self, uuid: Uuid, request: PowerRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
-        self.check_served(&self.store().node(&uuid.to_string()).await?.node).await?;
-        self.store().edit_node(uuid, Guard::Free, now, |edit| enter_power(edit, request, now)).await?;
-        Ok(())
+        let known = self.store().node_with_secrets(uuid).await?;
+        self.check_served(&known.node).await?;
+        patiently(|| self.ask(&known, |edit| enter_power(edit, request, now))).await
     }
 }
 
@@ -319,6 +294,8 @@ pub(crate) fn enter_power(
 
 /// What was found out and made before a verb is written into its node.
 pub(crate) struct Prepared {
+    /// The node as it was read for it.
+    known: NodeVersion,
     has_drive: bool,
     password: Option<Secret>,
 }

@@ -14,23 +14,23 @@ use crate::outcome::{Failure, Outcome};
 use crate::power;
 use crate::states;
 use crate::visit::Visit;
+use crate::visits::Visits;
 use bmc::BmcError;
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::node::Node;
 use model::state::{Event, Kind, ProvisionState};
 use std::time::Duration;
-use store::{NodeVersion, Served, StoreError};
+use store::{NodeVersion, StoreError};
 use telemetry::request::on_behalf_of;
 use telemetry::table;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
 /// Nodes that are taken up in one round, and changes that may wait for their turn before no more are: a node that is claimed and
 /// then waits is kept from others who might have time for it.
-const ROUND: usize = 256;
+pub const ROUND: usize = 256;
 /// Until those who wait are looked at again.
 const BREATH: Duration = Duration::from_millis(50);
 /// Longest sleep: a look at the clock in case a nudge was lost.
@@ -42,10 +42,11 @@ const TURNS: usize = 1000;
 
 /// Runs until `stop`, then lets the visits under way come to their next record.
 pub async fn run(conductor: Conductor, stop: CancellationToken) {
-    let visits = TaskTracker::new();
+    let visits = Visits::new(stop.clone());
+    conductor.set_visits(Some(visits.clone()));
     while !stop.is_cancelled() {
         conductor.bmcs().evict_idle();
-        let sleep = match take_up(&conductor, &visits, &stop).await {
+        let sleep = match take_up(&conductor, &visits).await {
             Ok(sleep) => sleep,
             Err(error) => {
                 tracing::error!(%error, "nodes that are due can't be claimed");
@@ -58,19 +59,13 @@ pub async fn run(conductor: Conductor, stop: CancellationToken) {
             () = tokio::time::sleep(sleep) => {}
         }
     }
-    visits.close();
-    visits.wait().await;
+    conductor.set_visits(None);
+    visits.end().await;
 }
 
 /// Claims what is due and attends to it; returns how long nothing more will be.
-async fn take_up(
-    conductor: &Conductor,
-    visits: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<Duration, StoreError> {
-    let settings = conductor.settings();
-    let served =
-        Served { conductor_group: settings.conductor_group.clone(), drivers: settings.drivers.clone() };
+async fn take_up(conductor: &Conductor, visits: &Visits) -> Result<Duration, StoreError> {
+    let served = conductor.served();
     let now = Timestamp::now();
     let room = ROUND.saturating_sub(conductor.store().backlog());
     if room == 0 {
@@ -85,13 +80,13 @@ async fn take_up(
     let claimed = conductor.claim_due(&served, now, i64::try_from(room).unwrap_or_default()).await?;
     let Some(claimed) = claimed else { return Ok(LONGEST_SLEEP) };
     for (held, version) in claimed {
-        visits.spawn(attend(conductor.clone(), held, version, stop.clone()));
+        visits.begin(conductor.clone(), held, version);
     }
     Ok(Duration::ZERO)
 }
 
 /// One visit: from claim to release.
-async fn attend(
+pub async fn attend(
     conductor: Conductor,
     held: Held,
     version: Result<NodeVersion, StoreError>,

@@ -80,6 +80,14 @@ pub struct ClaimState {
 /// Ends a claim within another change of the row.
 pub(crate) const END: &str = ", lease_holder = NULL, lease_session = NULL";
 
+/// Begins a claim within another change of a row that nobody holds.
+pub(crate) fn draft_begin(draft: &mut Draft, holder: &Holder) -> sqlx::Result<()> {
+    draft.push(", lease_epoch = lease_epoch + 1, lease_holder = ");
+    draft.bind(holder.hostname.clone())?;
+    draft.push(", lease_session = ");
+    draft.bind(holder.session.to_string())
+}
+
 /// Ends the claim of a node within a transaction that has checked it.
 pub(crate) async fn end(tx: &mut Write, node: Uuid) -> Result<()> {
     sqlx::query("UPDATE nodes SET lease_holder = NULL, lease_session = NULL WHERE uuid = $1")

@@ -18,7 +18,7 @@ pub struct Held {
 }
 
 impl Held {
-    pub(super) fn new(conductor: Conductor, session: Arc<Session>, claim: Claim) -> Self {
+    pub(crate) fn new(conductor: Conductor, session: Arc<Session>, claim: Claim) -> Self {
         conductor.members().register(&claim);
         Self { conductor, session, claim, is_settled: false }
     }

@@ -22,10 +22,11 @@ use crate::visit::Visit;
 use model::agent::Phase;
 use model::deploy_template::DeployTemplate;
 use model::event::{EventKind, LogEvent};
-use model::node::{AgentLink, Node, Work};
+use model::node::{AgentLink, InterfaceKind, Node, Work};
 use model::state::Event;
 use model::step::Step;
 use serde_json::{Value, json};
+use store::Edit;
 use tracing::Instrument;
 
 /// What carrying out one step came to.
@@ -258,31 +259,35 @@ pub async fn advance(visit: &mut Visit<'_>, phase: Phase) -> Result<Option<Outco
 
 async fn begin(visit: &mut Visit<'_>, phase: Phase, step: &Step) -> Result<(), Failure> {
     let now = visit.now();
-    let timeout = visit.conductor.settings().callback_timeout;
+    let conductor = visit.conductor.clone();
     let shown = step.clone();
-    let conductor = visit.conductor;
-    visit
-        .edit(|edit| {
-            if edit.node.work.next == 0 {
-                edit.history.extend(history::steps_started(conductor, &edit.node, now));
-            }
-            edit.node.work.started_at = Some(now);
-            // What waits for the BMC has as long as what waits for the ramdisk.
-            if !shown.in_band {
-                edit.node.work.deadline = Some(boot::after(now, timeout));
-            }
-            edit.events.push(LogEvent::new(
-                Some(edit.node.uuid),
-                now,
-                EventKind::Step,
-                format!("{} started", shown.full_name()),
-                "",
-            ));
-            let index = edit.node.work.next;
-            edit.node.driver_internal_info.insert(format!("{}_step_index", phase.name()), index.into());
-            show_step(&mut edit.node, phase, Some(shown.clone()));
-        })
-        .await
+    let begins = move |edit: &mut Edit| {
+        if edit.node.work.next == 0 {
+            edit.history.extend(history::steps_started(&conductor, &edit.node, now));
+        }
+        edit.node.work.started_at = Some(now);
+        // What waits for the BMC has as long as what waits for the ramdisk.
+        if !shown.in_band {
+            edit.node.work.deadline = Some(boot::after(now, conductor.settings().callback_timeout));
+        }
+        let name = format!("{} started", shown.full_name());
+        edit.events.push(LogEvent::new(Some(edit.node.uuid), now, EventKind::Step, name, ""));
+        let index = edit.node.work.next;
+        edit.node.driver_internal_info.insert(format!("{}_step_index", phase.name()), index.into());
+        show_step(&mut edit.node, phase, Some(shown.clone()));
+    };
+    if is_pretended(&visit.node, step) {
+        visit.edit_later(begins);
+        return Ok(());
+    }
+    visit.edit(begins).await
+}
+
+/// Is nothing done outside for a step, so that its begin need not be on record before it? One that waits is put aside with its begin.
+fn is_pretended(node: &Node, step: &Step) -> bool {
+    let kind = step.interface.parse::<InterfaceKind>();
+    kind.is_ok_and(|kind| hardware::implementation(node, kind) == "fake")
+        && !(step.in_band || step.is_reserved() || step.execute_on_child_nodes)
 }
 
 /// Carries one step out, or goes on with it.

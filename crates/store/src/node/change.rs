@@ -2,7 +2,7 @@
 
 use super::writing::Changed;
 use super::{Edit, Guard, NodeVersion, Revision};
-use crate::claim::{self, Claim};
+use crate::claim::{self, Claim, Holder};
 use crate::event::Written;
 use crate::transaction::Write;
 use crate::{Result, Store, StoreError, allocation, chassis, event, hardware, history, measure, server};
@@ -11,7 +11,7 @@ use model::event::EventKind;
 use model::node::{Node, Origin};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use telemetry::request;
+use telemetry::{request, table};
 use uuid::Uuid;
 
 impl Store {
@@ -33,18 +33,11 @@ impl Store {
         let node = self.read_open(&mut tx, uuid, guard).await?;
         let mut edit = Edit::new(node.clone());
         let out = change(&mut edit)?;
-        let claim = match guard {
-            Guard::Held(claim) => Some(claim),
-            Guard::Free | Guard::Any => None,
-        };
-        self.write_and_wake(tx, &node, &mut edit, claim, now).await?;
+        self.write_and_wake(tx, &node, &mut edit, guard.claim(), now).await?;
         Ok((out, edit.node))
     }
 
-    /// As [`Store::edit_node`] for a node that is held, and in hand as it was read or written last.
-    ///
-    /// If the node has not changed since then, and the change concerns no other record, it is not read again, and on PostgreSQL the
-    /// change is one statement. Else `change` runs a second time, on the node as it is.
+    /// As [`Store::edit_known`] for a node that is held.
     pub async fn edit_held(
         &self,
         claim: &Claim,
@@ -52,37 +45,68 @@ impl Store {
         now: Timestamp,
         mut change: impl FnMut(&mut Edit),
     ) -> Result<NodeVersion> {
+        let change = |edit: &mut Edit| {
+            change(edit);
+            Ok::<_, StoreError>(())
+        };
+        Ok(self.edit_known(Guard::Held(claim), known, None, now, change).await?.0)
+    }
+
+    /// As [`Store::edit_node`] for a node in hand as it was read or written last; out comes the version that is stored now.
+    ///
+    /// If the node has not changed since then, and the change concerns no other record, it is not read again, and on PostgreSQL the
+    /// change is one statement. Else `change` runs a second time, on the node as it is.
+    ///
+    /// A node that is free, and due with the change, may become `taker`'s by it, without being looked for: then the claim comes out too.
+    pub async fn edit_known<E>(
+        &self,
+        guard: Guard<'_>,
+        known: (&Node, Revision),
+        taker: Option<&Holder>,
+        now: Timestamp,
+        mut change: impl FnMut(&mut Edit) -> Result<(), E>,
+    ) -> Result<(NodeVersion, Option<Claim>), E>
+    where
+        E: From<StoreError>,
+    {
         let (node, revision) = known;
+        let claim = guard.claim();
         let mut edit = Edit::new(node.clone());
-        change(&mut edit);
+        change(&mut edit)?;
         let mut doubt = None;
         if concerns_nobody_else(node, &edit) {
             prepare(node, &mut edit, now);
-            let changed = Changed { before: node, edit: &edit, claim: Some(claim) };
-            match self.write_if_unchanged(changed, revision).await {
-                Ok(true) => {
+            let is_due = edit.node.due.is_some_and(|due| due <= now);
+            let taker = taker.filter(|_| is_due && claim.is_none());
+            let changed = Changed { before: node, edit: &edit, claim };
+            match self.write_if_unchanged(changed, guard, revision, taker).await {
+                Ok(Some(epoch)) => {
                     measure::moved(node, &edit.node, now);
-                    self.wake(&edit, Some(claim));
-                    return Ok(NodeVersion { node: edit.node, revision: revision.next() });
+                    let taken = taker.map(|holder| Claim { node: node.uuid, holder: holder.clone(), epoch });
+                    match taken {
+                        Some(_) => table::CLAIMS_TAKEN.count([]),
+                        None => self.wake(&edit, claim),
+                    }
+                    return Ok((NodeVersion { node: edit.node, revision: revision.next() }, taken));
                 }
                 // Why not is found out below.
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(error @ StoreError::Away(_)) => doubt = Some(error),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         let mut tx = self.write_rows().await?;
-        let current = self.read_version(&mut tx, claim.node, Guard::Held(claim)).await?;
+        let current = self.read_version(&mut tx, node.uuid, guard).await?;
         if let Some(error) = doubt.filter(|_| current.revision != revision) {
             // It may have been written, and must not be a second time.
-            return Err(error);
+            return Err(error.into());
         }
         let mut edit = Edit::new(current.node.clone());
-        change(&mut edit);
-        self.write_and_wake(tx, &current.node, &mut edit, Some(claim), now).await?;
+        change(&mut edit)?;
+        self.write_and_wake(tx, &current.node, &mut edit, claim, now).await?;
         let is_written = edit.node != current.node;
         let revision = if is_written { current.revision.next() } else { current.revision };
-        Ok(NodeVersion { node: edit.node, revision })
+        Ok((NodeVersion { node: edit.node, revision }, None))
     }
 
     /// Writes a change, and tells whoever has something to do now.

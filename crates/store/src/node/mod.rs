@@ -66,6 +66,16 @@ pub enum Guard<'a> {
     Any,
 }
 
+impl<'a> Guard<'a> {
+    /// The claim that is asked for.
+    fn claim(self) -> Option<&'a Claim> {
+        match self {
+            Guard::Held(claim) => Some(claim),
+            Guard::Free | Guard::Any => None,
+        }
+    }
+}
+
 /// A node being changed, and what is to be said about it.
 #[derive(Debug)]
 pub struct Edit {

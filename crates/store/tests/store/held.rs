@@ -4,7 +4,7 @@ use crate::{holder, node, site};
 use jiff::Timestamp;
 use model::event::{EventKind, LogEvent};
 use model::history::{HistoryEntry, KEPT, Severity};
-use store::{Claim, Guard, NodeVersion, Query, Store, StoreError};
+use store::{Claim, Edit, Guard, NodeVersion, Query, Served, Store, StoreError};
 use uuid::Uuid;
 
 /// A held node with secrets, as of now.
@@ -46,6 +46,61 @@ async fn what_is_in_hand_is_written_without_being_read() {
     assert_eq!(names(&store, &known).await, ["2.1", "3.1", "3.2"]);
     let spans = store.claim_spans().await.unwrap();
     assert_eq!(spans.iter().map(|span| span.epoch).collect::<Vec<_>>(), [claim.epoch]);
+}
+
+/// Makes a node due, as a user's verb does.
+fn ask(now: Timestamp) -> impl FnMut(&mut Edit) -> Result<(), StoreError> {
+    move |edit| {
+        edit.node.nudge(now);
+        edit.events.push(LogEvent::new(Some(edit.node.uuid), now, EventKind::Request, "manage", ""));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_free_node_is_taken_up_with_it() {
+    let (_dir, store) = site().await;
+    let (claim, known) = held(&store).await;
+    let now = Timestamp::now();
+    let (uuid, taker) = (known.node.uuid, holder("b"));
+    let asked =
+        async |known: &NodeVersion, taker, change: &mut dyn FnMut(&mut Edit) -> Result<(), StoreError>| {
+            store.edit_known(Guard::Free, (&known.node, known.revision), taker, now, change).await
+        };
+    // Held by somebody, it is nobody else's, and nothing is written.
+    let refused = asked(&known, Some(&taker), &mut ask(now)).await;
+    assert!(matches!(refused, Err(StoreError::Locked { .. })), "{refused:?}");
+    store.release(&claim).await.unwrap();
+
+    let (written, taken) = asked(&known, Some(&taker), &mut ask(now)).await.unwrap();
+    let taken = taken.unwrap();
+    assert_eq!((taken.epoch, &taken.holder), (claim.epoch + 1, &taker));
+    assert_eq!(store.node(&uuid.to_string()).await.unwrap().reservation.as_deref(), Some("b"));
+    assert!(store.claim_due(&holder("c"), &Served::default(), now, 10).await.unwrap().is_empty());
+    let written = store.edit_held(&taken, (&written.node, written.revision), now, |edit| edit.release = true);
+    assert_eq!(written.await.unwrap().revision, store.node_with_secrets(uuid).await.unwrap().revision);
+
+    // What has changed meanwhile is changed as it is, and left to whoever looks for it; so is what is not due yet.
+    let (written, taken) = asked(&known, Some(&taker), &mut ask(now)).await.unwrap();
+    assert_eq!((taken, written.node.nudges), (None, 2));
+    let later = now + jiff::SignedDuration::from_secs(60);
+    let (written, taken) = asked(&written, Some(&taker), &mut |edit| {
+        edit.node.due = Some(later);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!((taken, store.node_with_secrets(uuid).await.unwrap().revision), (None, written.revision));
+    assert_eq!(names(&store, &written).await, ["manage", "manage"]);
+
+    // Who refuses changes nothing.
+    let refused = asked(&written, Some(&taker), &mut |edit| {
+        edit.node.nudges += 1;
+        Err(StoreError::NotFound { what: "Wish", ident: "x".into() })
+    })
+    .await;
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+    assert_eq!(store.node_with_secrets(uuid).await.unwrap().node, written.node);
 }
 
 #[tokio::test]
