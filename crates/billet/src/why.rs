@@ -24,6 +24,8 @@ pub struct Arguments {
 
 #[derive(Deserialize)]
 struct Events {
+    #[serde(default)]
+    request_id: Option<String>,
     events: Vec<LogEvent>,
 }
 
@@ -40,7 +42,7 @@ pub fn main(arguments: Arguments) -> Result<()> {
         let node: Value = fetch(&http, &format!("{base}/v1/nodes/{}", arguments.node)).await?;
         let events: Events =
             fetch(&http, &format!("{base}/billet/v1/nodes/{}/events", arguments.node)).await?;
-        anyhow::Ok((node, events.events))
+        anyhow::Ok((node, events))
     })?;
     let text = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or("none").to_owned();
     println!(
@@ -53,6 +55,10 @@ pub fn main(arguments: Arguments) -> Result<()> {
     if let Some(error) = node.get("last_error").and_then(Value::as_str) {
         println!("last error: {error}");
     }
+    if let Some(request) = &events.request_id {
+        println!("asked for by {request}");
+    }
+    let events = events.events;
     for event in events.iter().skip(events.len().saturating_sub(arguments.last)) {
         println!("{}", line(event));
     }

@@ -17,15 +17,16 @@ pub const ROUTES: &[Route] =
         .says("Lists what happened to the node, oldest first.")
         .query(&["limit"])];
 
-/// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first.
+/// `{"events": [{at, duration_us, kind, name, ok, detail}]}`: the newest `limit`, oldest first; `request_id` is that of the request which
+/// asked for the node's last work, as the lines of the log have it.
 pub async fn list(call: Call) -> Result<Reply, ApiError> {
     let limit = match call.query.integer("limit")? {
         None => EVENTS,
         Some(limit) if limit <= 0 => return Err(ApiError::invalid("Limit must be positive")),
         Some(limit) => limit.min(EVENTS),
     };
-    let uuid = call.node().await?.node.uuid;
-    let events = call.state.store.events(uuid, limit).await?;
+    let node = call.node().await?.node;
+    let events = call.state.store.events(node.uuid, limit).await?;
     let shown: Vec<Value> = events
         .iter()
         .map(|event| {
@@ -39,5 +40,6 @@ pub async fn list(call: Call) -> Result<Reply, ApiError> {
             })
         })
         .collect();
-    Reply::json(&json!({"node_uuid": uuid, "events": shown}))
+    let request = node.origin.map(|origin| origin.request_id);
+    Reply::json(&json!({"node_uuid": node.uuid, "request_id": request, "events": shown}))
 }

@@ -226,7 +226,14 @@ const ANSWERS: &[(&str, Property)] = &[
     ("/v1/drivers", object(&[property("drivers", ARRAY).items(&DRIVER)])),
     ("/v1/drivers/{driver}", DRIVER),
     ("/v1/drivers/{driver}/properties", TEXTS),
-    ("/billet/v1/nodes/{node}/events", object(&[uuid("node_uuid"), property("events", ARRAY).items(&EVENT)])),
+    (
+        "/billet/v1/nodes/{node}/events",
+        object(&[
+            uuid("node_uuid"),
+            property("request_id", TEXT.or(NULL)),
+            property("events", ARRAY).items(&EVENT),
+        ]),
+    ),
 ];
 
 const BAG_OF_ANYTHING: Property = property("", OBJECT);

@@ -153,6 +153,7 @@ fn each_event_is_one_line_that_names_node_and_request() {
 
     let shown: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     let node = shown["node_uuid"].as_str().unwrap();
+    assert_eq!(shown["request_id"], requests["active"]);
     let key = |event: &Value| (event["kind"].to_string(), event["name"].to_string());
     let mut recorded = BTreeMap::new();
     for event in shown["events"].as_array().unwrap() {

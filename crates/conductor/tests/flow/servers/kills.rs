@@ -1,9 +1,12 @@
-//! A kill after every event of a server, its node and its ports, while it is created and while it is deleted.
+//! A kill after every event of a server, its node and its ports, while it is created, changed and deleted.
 
-use super::cloud::{Cloud, assert_nothing_twice, by, gone, settled};
+use super::cloud::{Cloud, OTHER_IMAGE, assert_nothing_twice, by, gone, settled};
 use crate::World;
 use crate::site::Site;
-use model::compute::{Server, VmState};
+use bmc::PowerState as Power;
+use conductor::{RebootKind, Rebuild};
+use model::Secret;
+use model::compute::{Server, ServerImage, VmState};
 use model::state::ProvisionState as S;
 use store::StoreError;
 use uuid::Uuid;
@@ -100,4 +103,88 @@ async fn a_kill_while_a_server_is_deleted_leaves_nothing() {
         survived += 1;
     }
     assert!(survived > 3, "only {survived} events were killed at");
+}
+
+/// Has something done to an active server, killed after each of its events, and looks at the server, its node and its machine in the
+/// end. `is_cut`: its power goes off on the way; a pretended deployment leaves it alone, and a pretended rescue too.
+async fn killed_while(
+    ask: impl AsyncFn(&Site, Uuid),
+    (status, state): (&str, S),
+    (is_cut, power): (bool, Power),
+    least: usize,
+) {
+    let mut survived = 0;
+    for n in 0.. {
+        let world = World::new();
+        let mut site = world.start(|_| {});
+        let cloud = Cloud::new(&site).await;
+        let node = cloud.node("n1", 2).await;
+        let uuid = cloud.create(cloud.server("web")).await.unwrap();
+        assert_eq!(settled(&site, uuid).await.vm_state, VmState::Active);
+        site.conductor.reboot_server(uuid, RebootKind::Hard, &by("reboot")).await.unwrap();
+        settled(&site, uuid).await;
+        let bmc = world.bmcs.fake(&node.to_string(), Power::Off);
+        let offs = bmc.offs();
+        let before = events(&site, uuid, node).await;
+        ask(&site, uuid).await;
+        let killed = passed(&site, uuid, node, before, n).await;
+        let network = cloud.network;
+        drop(cloud);
+        if killed {
+            site.kill();
+            site = world.start(|_| {});
+        }
+        let server = settled(&site, uuid).await;
+        assert_eq!((server.status(), server.fault.as_ref()), (status, None), "killed after event {n}");
+        assert_eq!((server.node, server.ports.len()), (Some(node), 1), "killed after event {n}");
+        let machine = site.reach(node, &[state], crate::LIMIT).await;
+        assert_eq!(machine.last_error, None, "killed after event {n}");
+        assert_eq!(bmc.offs() > offs, is_cut, "killed after event {n}");
+        assert_eq!(bmc::Bmc::power_state(&*bmc).await.unwrap(), power, "killed after event {n}");
+        let actions = site.store.server_actions(uuid).await.unwrap();
+        assert!(actions.iter().all(|action| action.message.is_none()), "killed after event {n}: {actions:?}");
+        assert_eq!(site.store.server_secrets(uuid).await.unwrap().rescue_password, None);
+        site.conductor.delete_server(uuid, &by("delete")).await.unwrap();
+        gone(&site, uuid).await;
+        Cloud::over(&site, network).assert_clean(&site).await;
+        site.kill();
+        if !killed {
+            break;
+        }
+        survived += 1;
+    }
+    assert!(survived >= least, "only {survived} events were killed at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_server_is_rebuilt_loses_nothing() {
+    let image = ServerImage { id: Uuid::from_u128(OTHER_IMAGE).to_string(), ..ServerImage::default() };
+    let rebuild = async |site: &Site, uuid| {
+        let rebuild = Rebuild {
+            image: image.clone(),
+            preserve_ephemeral: false,
+            user_data: Some(Some(Secret::new("aGVsbG8="))),
+            admin_password: None,
+        };
+        site.conductor.rebuild_server(uuid, rebuild, &by("rebuild"), |_| {}).await.unwrap();
+    };
+    killed_while(rebuild, ("ACTIVE", S::Active), (false, Power::On), 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_server_is_rescued_loses_nothing_and_keeps_no_password() {
+    let rescue = async |site: &Site, uuid| {
+        site.conductor.rescue_server(uuid, Secret::new("hunter2"), &by("rescue")).await.unwrap();
+    };
+    killed_while(rescue, ("RESCUE", S::Rescue), (false, Power::On), 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_servers_power_changes_loses_nothing() {
+    let stop = async |site: &Site, uuid| site.conductor.stop_server(uuid, &by("stop")).await.unwrap();
+    killed_while(stop, ("SHUTOFF", S::Active), (true, Power::Off), 3).await;
+    let reboot = async |site: &Site, uuid| {
+        site.conductor.reboot_server(uuid, RebootKind::Hard, &by("reboot")).await.unwrap();
+    };
+    killed_while(reboot, ("ACTIVE", S::Active), (true, Power::On), 3).await;
 }
