@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
-use store::{Edit, Guard, NodeRow, StoreError};
+use store::{Edit, Guard, NodeRow, NodeVersion, StoreError};
 use uuid::Uuid;
 
 /// One call, authenticated, its body read.
@@ -116,20 +116,20 @@ impl Call {
         Ok(self.state.store.node(ident).await?)
     }
 
-    /// Changes a node that nobody holds. One that is held for a moment is tried again before the client gets 409.
-    pub async fn edit_node<T>(
+    /// Changes a node that nobody holds, as it was read or, if it is another one by now, as it is: `change` may run twice. One that is held
+    /// for a moment is tried again before the client gets 409.
+    pub async fn edit_node(
         &self,
-        uuid: Uuid,
-        change: impl Fn(&mut Edit) -> Result<T, ApiError>,
-    ) -> Result<(T, Node), ApiError> {
+        row: NodeRow,
+        change: impl Fn(&mut Edit) -> Result<(), ApiError>,
+    ) -> Result<Node, ApiError> {
+        let store = &self.state.store;
+        let NodeVersion { node, revision } = store.open_row(row).await?;
         let mut tries = 1;
         loop {
-            let edited = self
-                .state
-                .store
-                .edit_node(uuid, Guard::Free, self.now(), |edit| change(edit).map_err(EditError::Refused));
-            match edited.await {
-                Ok(done) => return Ok(done),
+            let change = |edit: &mut Edit| change(edit).map_err(EditError::Refused);
+            match store.edit_known(Guard::Free, (&node, revision), None, self.now(), change).await {
+                Ok((written, _)) => return Ok(written.node),
                 Err(EditError::Store(StoreError::Locked { .. })) if tries < LOCK_TRIES => {
                     tries += 1;
                     tokio::time::sleep(LOCK_PAUSE).await;

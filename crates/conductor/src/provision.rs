@@ -31,8 +31,17 @@ impl Conductor {
     /// `PUT …/states/provision`: checks the verb against state, maintenance and protection, validates what must be right before it
     /// starts, and records it. The work itself begins when this has returned.
     pub async fn provision(&self, uuid: Uuid, request: ProvisionRequest) -> Result<(), RequestError> {
+        self.provision_known(self.store().node_with_secrets(uuid).await?, request).await
+    }
+
+    /// As [`Conductor::provision`], of a node that was just read.
+    pub async fn provision_known(
+        &self,
+        known: NodeVersion,
+        request: ProvisionRequest,
+    ) -> Result<(), RequestError> {
         let now = Timestamp::now();
-        let prepared = self.prepare(uuid, &request).await?;
+        let prepared = self.prepare(known, &request).await?;
         let enter = |edit: &mut Edit| self.enter(edit, &request, &prepared, now);
         patiently(|| self.ask(&prepared.known, enter)).await
     }
@@ -40,11 +49,11 @@ impl Conductor {
     /// The first half of [`Conductor::provision`]: what can be looked at before the node is changed. The config drive is stored.
     pub(crate) async fn prepare(
         &self,
-        uuid: Uuid,
+        known: NodeVersion,
         request: &ProvisionRequest,
     ) -> Result<Prepared, RequestError> {
         self.check_room(request.verb).await?;
-        let known = self.store().node_with_secrets(uuid).await?;
+        let uuid = known.node.uuid;
         let mut node = known.node.clone();
         self.check_served(&node).await?;
         if starts_deployment(request.verb) {

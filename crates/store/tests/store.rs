@@ -57,10 +57,17 @@ async fn secrets_are_sealed_on_disk_masked_in_lists_and_opened_on_demand() {
     store.create_node(&secretive, &[]).await.unwrap();
     store.put_config_drive(secretive.uuid, "H4sIAAAA-drive").await.unwrap();
 
-    let shown = store.node("m1").await.unwrap().node;
-    assert_eq!(shown.driver_info["ipmi_password"], "******");
-    assert_eq!(shown.driver_info["nested"]["deep"]["auth_token"], "******");
-    assert_eq!(store.node_with_secrets(secretive.uuid).await.unwrap().node, secretive);
+    let row = store.node("m1").await.unwrap();
+    assert_eq!(row.node.driver_info["ipmi_password"], "******");
+    assert_eq!(row.node.driver_info["nested"]["deep"]["auth_token"], "******");
+    let version = store.node_with_secrets(secretive.uuid).await.unwrap();
+    assert_eq!(version.node, secretive);
+    let listed = store.nodes(&NodeQuery::default()).await.unwrap().remove(0);
+    assert_eq!(listed.node, row.node);
+    for row in [row, listed] {
+        let opened = store.open_row(row).await.unwrap();
+        assert_eq!((&opened.node, opened.revision), (&secretive, version.revision));
+    }
     assert_eq!(store.config_drive(secretive.uuid).await.unwrap().as_deref(), Some("H4sIAAAA-drive"));
 
     store.close().await;

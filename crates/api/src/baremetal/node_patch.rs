@@ -116,8 +116,9 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
     let now = call.now();
     let who = call.caller.user.as_deref().unwrap_or("anonymous");
     let enabled = &call.state.settings.drivers;
-    let ((), node) = call
-        .edit_node(row.node.uuid, |edit| {
+    let uuid = row.node.uuid;
+    let node = call
+        .edit_node(row, |edit| {
             let before = &edit.node;
             // Once more, on what is changed: it may have got another owner meanwhile.
             check_patch(&call, before, &operations)?;
@@ -147,7 +148,7 @@ pub async fn patch(call: Call) -> Result<Reply, ApiError> {
             Ok(())
         })
         .await
-        .map_err(name_node(row.node.uuid))?;
+        .map_err(name_node(uuid))?;
     whole(&call, &node)
 }
 

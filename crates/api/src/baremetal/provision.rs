@@ -109,7 +109,8 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
         disable_ramdisk: disable_ramdisk.unwrap_or(false),
         rescue_password: rescue_password.map(Secret::new),
     };
-    call.state.conductor.provision(row.node.uuid, request).await?;
+    let known = call.state.store.open_row(row).await?;
+    call.state.conductor.provision_known(known, request).await?;
     Ok(Reply::empty().at(call.url(&format!("nodes/{}/states", call.parameter("node")))))
 }
 

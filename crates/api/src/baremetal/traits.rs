@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use model::version as v;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use uuid::Uuid;
+use store::NodeRow;
 
 /// Rows of the route table.
 pub const ROUTES: &[Route] = &[
@@ -109,8 +109,7 @@ pub async fn replace(call: Call) -> Result<Reply, ApiError> {
         check_trait("body", name)?;
         traits.insert(name.to_owned());
     }
-    let uuid = call.node().await?.node.uuid;
-    change(&call, uuid, |stored| {
+    change(&call, call.node().await?, |stored| {
         stored.clone_from(&traits);
         Ok(())
     })
@@ -120,8 +119,7 @@ pub async fn replace(call: Call) -> Result<Reply, ApiError> {
 
 /// `DELETE …/traits`
 pub async fn clear(call: Call) -> Result<Reply, ApiError> {
-    let uuid = call.node().await?.node.uuid;
-    change(&call, uuid, |stored| {
+    change(&call, call.node().await?, |stored| {
         stored.clear();
         Ok(())
     })
@@ -137,8 +135,7 @@ pub async fn add(call: Call) -> Result<Reply, ApiError> {
     if !call.body.is_empty() && call.json()?.as_object().is_none_or(|body| !body.is_empty()) {
         return Err(ApiError::invalid(ONE_OR_ALL));
     }
-    let uuid = call.node().await?.node.uuid;
-    change(&call, uuid, |stored| {
+    change(&call, call.node().await?, |stored| {
         stored.insert(name.to_owned());
         Ok(())
     })
@@ -149,8 +146,9 @@ pub async fn add(call: Call) -> Result<Reply, ApiError> {
 /// `DELETE …/traits/{trait}`
 pub async fn remove(call: Call) -> Result<Reply, ApiError> {
     let name = call.parameter("trait");
-    let uuid = call.node().await?.node.uuid;
-    change(&call, uuid, |stored| {
+    let row = call.node().await?;
+    let uuid = row.node.uuid;
+    change(&call, row, |stored| {
         if stored.remove(name) {
             return Ok(());
         }
@@ -163,10 +161,11 @@ pub async fn remove(call: Call) -> Result<Reply, ApiError> {
 
 async fn change(
     call: &Call,
-    uuid: Uuid,
+    row: NodeRow,
     edit_traits: impl Fn(&mut BTreeSet<String>) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
-    call.edit_node(uuid, |edit| {
+    let uuid = row.node.uuid;
+    call.edit_node(row, |edit| {
         edit_traits(&mut edit.node.traits)?;
         let count = edit.node.traits.len();
         if count > TRAITS {

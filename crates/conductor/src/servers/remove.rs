@@ -91,7 +91,8 @@ pub async fn give_back(visit: &mut Visit<'_>, node: &Node) -> Result<Returned, T
     };
     let conductor = visit.conductor;
     let told = async {
-        let prepared = conductor.prepare(node.uuid, &request).await.map_err(Trouble::from)?;
+        let known = conductor.store().node_with_secrets(node.uuid).await.map_err(Trouble::from)?;
+        let prepared = conductor.prepare(known, &request).await.map_err(Trouble::from)?;
         let event = visit.begun("unprovision");
         visit
             .edit_with_node(node.uuid, |edit, machine| {

@@ -38,7 +38,8 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
         rescue_password: secrets.rescue_password.take().filter(|_| is_rescue),
     };
     let told = async {
-        let prepared = conductor.prepare(node.uuid, &request).await?;
+        let known = conductor.store().node_with_secrets(node.uuid).await?;
+        let prepared = conductor.prepare(known, &request).await?;
         let event = visit.begun(if is_rescue { "rescue" } else { "unrescue" });
         visit
             .edit_with_node(node.uuid, |edit, machine| {

@@ -69,7 +69,8 @@ async fn tell(visit: &mut Visit<'_>, node: &Node) -> Result<Next, Trouble> {
         rescue_password: None,
     };
     let told = async {
-        let prepared = conductor.prepare(node.uuid, &request).await?;
+        let known = conductor.store().node_with_secrets(node.uuid).await?;
+        let prepared = conductor.prepare(known, &request).await?;
         let drive = conductor.config_drive_of(&visit.server).await?;
         // What was paused until another one leads must not overwrite what that one wrote.
         if !conductor.is_leader() {

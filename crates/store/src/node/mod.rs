@@ -33,6 +33,15 @@ pub struct NodeRow {
     pub node: Node,
     /// Who holds it now.
     pub reservation: Option<String>,
+    /// What it takes to open it; none in lists.
+    sealed: Option<Sealed>,
+}
+
+/// What was read of a node beside what everybody may see.
+#[derive(Debug, Clone)]
+struct Sealed {
+    revision: Revision,
+    secrets: Option<Vec<u8>>,
 }
 
 /// A node with its secrets, as it was at one time.
@@ -137,7 +146,19 @@ impl Store {
     /// Reads a node by UUID or name; secrets stay masked. What reads as a UUID is one.
     pub async fn node(&self, ident: &str) -> Result<NodeRow> {
         let row = self.node_row(ident).await?;
-        decode_row(&row)
+        let revision = Revision(row.try_get("revision")?);
+        let sealed = Some(Sealed { revision, secrets: row.try_get("secrets")? });
+        Ok(NodeRow { sealed, ..decode_row(&row)? })
+    }
+
+    /// Opens the secrets of a node as it was read; one of a list is read anew for that.
+    pub async fn open_row(&self, row: NodeRow) -> Result<NodeVersion> {
+        let NodeRow { mut node, sealed, .. } = row;
+        let Some(Sealed { revision, secrets }) = sealed else {
+            return self.node_with_secrets(node.uuid).await;
+        };
+        self.unseal(&mut node, secrets)?;
+        Ok(NodeVersion { node, revision })
     }
 
     /// Reads a node with its secrets opened: only for those who talk to its BMC or its agent.
@@ -211,7 +232,8 @@ fn decode(doc: &str) -> Result<Node> {
 }
 
 pub(crate) fn decode_row(row: &AnyRow) -> Result<NodeRow> {
-    Ok(NodeRow { node: decode(row.try_get("doc")?)?, reservation: row.try_get("lease_holder")? })
+    let (node, reservation) = (decode(row.try_get("doc")?)?, row.try_get("lease_holder")?);
+    Ok(NodeRow { node, reservation, sealed: None })
 }
 
 fn duplicate(error: sqlx::Error, node: &Node) -> StoreError {
