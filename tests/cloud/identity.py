@@ -151,7 +151,8 @@ def application_credentials(w: World) -> None:
     robot = w.user("", "")
     url = robot.options[1]
     login = ["--os-auth-type", "v3applicationcredential", "--os-auth-url", url]
-    robot.options = [*login, "--os-application-credential-id", made["id"], "--os-application-credential-secret", made["secret"]]
+    # A secret may begin with a dash.
+    robot.options = [*login, "--os-application-credential-id", made["id"], f"--os-application-credential-secret={made['secret']}"]
     same(robot.json("token issue")["project_id"], w.project)
     says(w.alice.refused("application credential create", "robot"), "409")
     says(w.bob.refused("application credential show", made["id"]), made["id"])

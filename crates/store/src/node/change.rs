@@ -72,9 +72,9 @@ impl Store {
         let (node, revision) = known;
         let claim = guard.claim();
         let mut edit = Edit::new(node.clone());
-        change(&mut edit)?;
         let mut doubt = None;
-        if concerns_nobody_else(node, &edit) {
+        // What is refused of the node in hand is refused if it is so of the node as it is.
+        if change(&mut edit).is_ok() && concerns_nobody_else(node, &edit) {
             prepare(node, &mut edit, now);
             let is_due = edit.node.due.is_some_and(|due| due <= now);
             let taker = taker.filter(|_| is_due && claim.is_none());

@@ -93,6 +93,18 @@ async fn what_is_asked_of_a_free_node_is_taken_up_with_it() {
     assert_eq!((taken, store.node_with_secrets(uuid).await.unwrap().revision), (None, written.revision));
     assert_eq!(names(&store, &written).await, ["manage", "manage"]);
 
+    // What is refused of the node in hand is asked of it as it is.
+    let (again, _) = asked(&known, None, &mut |edit| {
+        edit.node.extra.insert("turns".into(), edit.node.nudges.into());
+        if edit.node.nudges == 0 {
+            return Err(StoreError::NotFound { what: "Nudge", ident: "x".into() });
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(again.node.extra["turns"], 2);
+
     // Who refuses changes nothing.
     let refused = asked(&written, Some(&taker), &mut |edit| {
         edit.node.nudges += 1;
@@ -100,7 +112,7 @@ async fn what_is_asked_of_a_free_node_is_taken_up_with_it() {
     })
     .await;
     assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
-    assert_eq!(store.node_with_secrets(uuid).await.unwrap().node, written.node);
+    assert_eq!(store.node_with_secrets(uuid).await.unwrap().node, again.node);
 }
 
 #[tokio::test]
