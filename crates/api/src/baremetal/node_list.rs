@@ -134,7 +134,7 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     // Whose a node is, is no column.
     if host.is_none() && !no_shard {
         let store = &call.state.store;
-        let mut list = Written::new();
+        let mut list = Written::new(page.limit);
         if let Some(brief) = Brief::of(&context) {
             let write = |row: &dyn Cells| list.push(|out| brief.write(row, out));
             store.visit_nodes(&query, brief.columns(), write).await?;
@@ -160,16 +160,29 @@ async fn page(call: &Call, chosen: &Chosen, url: &str) -> Result<Reply, ApiError
     Reply::json_of_about(&list, rows.len() * each + 1024)
 }
 
+/// After so many nodes of a list it is plain how much room the rest will take: they are much alike.
+const SAMPLE: usize = 8;
+
+/// Room that is made at once, bytes: memory is taken only as it is written.
+const ROOM_AT_MOST: usize = 8 << 20;
+
 /// A list whose nodes are written one by one.
 struct Written {
     out: Vec<u8>,
     count: usize,
+    most: usize,
     last: Option<Uuid>,
 }
 
 impl Written {
-    fn new() -> Self {
-        Self { out: b"{\"nodes\":[".to_vec(), count: 0, last: None }
+    /// Of at most so many nodes.
+    fn new(limit: i64) -> Self {
+        Self {
+            out: b"{\"nodes\":[".to_vec(),
+            count: 0,
+            most: usize::try_from(limit).unwrap_or(0),
+            last: None,
+        }
     }
 
     /// Adds a node; `write` says its UUID.
@@ -179,6 +192,11 @@ impl Written {
         }
         self.last = Some(write(&mut self.out)?);
         self.count += 1;
+        if self.count == SAMPLE {
+            // Grown by doubling, megabytes would be copied, and be kept by the allocator at each of their sizes.
+            let rest = self.most.saturating_sub(SAMPLE);
+            self.out.reserve(rest.saturating_mul(self.out.len() / SAMPLE * 9 / 8).min(ROOM_AT_MOST));
+        }
         Ok(())
     }
 
