@@ -24,6 +24,7 @@ use model::secret::MASK;
 use model::state::{Event, Kind, ProvisionState, Refused};
 use model::step::Step;
 use serde_json::Value;
+use std::borrow::Cow;
 use store::{Edit, NodeVersion};
 use uuid::Uuid;
 
@@ -54,10 +55,10 @@ impl Conductor {
     ) -> Result<Prepared, RequestError> {
         self.check_room(request.verb).await?;
         let uuid = known.node.uuid;
-        let mut node = known.node.clone();
+        let mut node = Cow::Borrowed(&known.node);
         self.check_served(&node).await?;
         if starts_deployment(request.verb) {
-            hardware::detect_deploy_interface(&mut node);
+            hardware::detect_deploy_interface(node.to_mut());
             let wrong = |reason: String| not_deployable(&node, &reason);
             self.check_ramdisk_images(&node).await.map_err(wrong)?;
             let resolved = self.with_images(&node, None).await.map_err(wrong)?;

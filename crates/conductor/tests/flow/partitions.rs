@@ -1,7 +1,7 @@
 //! Partition images: the layout that the agent is told, and instances that boot over the network on every start.
 
 use crate::machine::{Machine, ROOT};
-use crate::site::Site;
+use crate::site::{Site, after_every_event};
 use crate::{LIMIT, World, ask, deploy, impatient};
 use bmc::{Bmc, BootDevice};
 use conductor::{PowerRequest, ProvisionRequest};
@@ -224,8 +224,7 @@ async fn an_image_of_the_image_service_brings_its_kernel_and_ramdisk() {
 /// The deployment with one kill after the `n`-th event, for every `n` that there is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_after_any_event_loses_nothing_of_a_partition_image() {
-    let mut survived = 0;
-    for n in 1.. {
+    let round = async |n| {
         let world = World::new();
         let mut site = world.start(impatient);
         let (uuid, machine) = world.available(&site).await;
@@ -243,12 +242,9 @@ async fn a_kill_after_any_event_loses_nothing_of_a_partition_image() {
         assert_eq!(machine.diary().writes, 1, "the image was written twice when killed after event {n}");
         instance_boots(&machine, 1).await;
         site.kill();
-        if !killed {
-            break;
-        }
-        survived += 1;
-    }
-    assert!(survived > 15, "only {survived} events were killed at");
+        killed
+    };
+    after_every_event(1, 16, round).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,16 @@ impl Drop for Site {
     }
 }
 
+/// Lets `round` kill after event `first` and after each one behind it, until it says that it was over before that; so it was at `least`
+/// so many of them.
+pub async fn after_every_event(first: usize, least: usize, round: impl AsyncFn(usize) -> bool) {
+    let mut survived = 0;
+    while round(first + survived).await {
+        survived += 1;
+    }
+    assert!(survived >= least, "only {survived} events were killed at");
+}
+
 /// Waits, at most `limit`, until the node is in one of these states and nothing holds it.
 pub async fn reach(store: &Store, uuid: Uuid, states: &[ProvisionState], limit: Duration) -> Node {
     let reached = async {

@@ -1,6 +1,6 @@
 //! Every verb on pretended hardware, and each with the conductor killed after any of its events.
 
-use crate::site::Site;
+use crate::site::{Site, after_every_event};
 use crate::{LIMIT, World, ask, impatient};
 use conductor::fake::Delay;
 use conductor::{ProvisionRequest, RequestError, Settings};
@@ -166,8 +166,7 @@ async fn killed_everywhere(
     least: usize,
     check: impl Fn(&Node),
 ) {
-    let mut survived = 0;
-    for n in 1.. {
+    let round = async |n| {
         let world = World::new();
         let mut site = world.start(impatient);
         let uuid = pretended(&site, begin).await;
@@ -187,12 +186,9 @@ async fn killed_everywhere(
         assert_eq!(node.last_error, None, "killed after event {n}");
         check(&node);
         site.kill();
-        if !killed {
-            break;
-        }
-        survived += 1;
-    }
-    assert!(survived >= least, "only {survived} events were killed at");
+        killed
+    };
+    after_every_event(1, least, round).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use super::cloud::{Cloud, OTHER_IMAGE, assert_nothing_twice, by, gone, settled};
 use crate::World;
-use crate::site::Site;
+use crate::site::{Site, after_every_event};
 use bmc::PowerState as Power;
 use conductor::{RebootKind, Rebuild};
 use model::Secret;
@@ -17,11 +17,21 @@ async fn events(site: &Site, server: Uuid, node: Uuid) -> usize {
     let told = actions.iter().flat_map(|action| &action.events);
     let of_server: usize = told.map(|event| 1 + usize::from(event.finished_at.is_some())).sum();
     let ports = site.store.network_ports_of_device(&server.to_string()).await.unwrap().len();
-    of_server + ports + site.store.events(node, 1000).await.unwrap().len()
+    of_server + ports + site.event_count(node).await
 }
 
-/// Waits for `n` events more than `before`; `false` where it ended before.
-async fn passed(site: &Site, server: Uuid, node: Uuid, before: usize, n: usize) -> bool {
+/// Kills the conductor when there are so many events, and starts another; `false` where the server was done before that. Nobody else may
+/// have the store by then.
+async fn killed_after(world: &World, site: Site, (server, node): (Uuid, Uuid), count: usize) -> (Site, bool) {
+    if !passed(&site, server, node, count).await {
+        return (site, false);
+    }
+    site.kill();
+    (world.start(|_| {}), true)
+}
+
+/// Waits for so many events; `false` where it ended before.
+async fn passed(site: &Site, server: Uuid, node: Uuid, count: usize) -> bool {
     loop {
         let is_over = match site.store.get::<Server>(&server.to_string()).await {
             Ok(server) => server.task_state.is_none(),
@@ -32,7 +42,7 @@ async fn passed(site: &Site, server: Uuid, node: Uuid, before: usize, n: usize) 
             return false;
         }
         // What is counted of a server that is gone meanwhile is over too.
-        if events(site, server, node).await >= before + n {
+        if events(site, server, node).await >= count {
             return true;
         }
         tokio::task::yield_now().await;
@@ -41,21 +51,16 @@ async fn passed(site: &Site, server: Uuid, node: Uuid, before: usize, n: usize) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_while_a_server_is_made_loses_nothing_and_makes_nothing_twice() {
-    let mut survived = 0;
-    for n in 0.. {
+    let round = async |n| {
         let world = World::new();
-        let mut site = world.start(|_| {});
+        let site = world.start(|_| {});
         let cloud = Cloud::new(&site).await;
         let node = cloud.node("n1", 2).await;
         cloud.node_with("other", 1, |node| node.resource_class = Some("silver".into())).await;
         let uuid = cloud.create(cloud.server("web")).await.unwrap();
-        let killed = passed(&site, uuid, node, 0, n).await;
         let network = cloud.network;
         drop(cloud);
-        if killed {
-            site.kill();
-            site = world.start(|_| {});
-        }
+        let (site, killed) = killed_after(&world, site, (uuid, node), n).await;
         let server = settled(&site, uuid).await;
         assert_eq!(server.vm_state, VmState::Active, "killed after event {n}: {:?}", server.fault);
         assert_nothing_twice(&site.store).await;
@@ -65,44 +70,33 @@ async fn a_kill_while_a_server_is_made_loses_nothing_and_makes_nothing_twice() {
         gone(&site, uuid).await;
         Cloud::over(&site, network).assert_clean(&site).await;
         site.kill();
-        if !killed {
-            break;
-        }
-        survived += 1;
-    }
-    assert!(survived > 6, "only {survived} events were killed at");
+        killed
+    };
+    after_every_event(0, 7, round).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_while_a_server_is_deleted_leaves_nothing() {
-    let mut survived = 0;
-    for n in 0.. {
+    let round = async |n| {
         let world = World::new();
-        let mut site = world.start(|_| {});
+        let site = world.start(|_| {});
         let cloud = Cloud::new(&site).await;
         let node = cloud.node("n1", 2).await;
         let uuid = cloud.create(cloud.server("web")).await.unwrap();
         assert_eq!(settled(&site, uuid).await.vm_state, VmState::Active);
         let before = events(&site, uuid, node).await;
         site.conductor.delete_server(uuid, &by("delete")).await.unwrap();
-        let killed = passed(&site, uuid, node, before, n).await;
         let network = cloud.network;
         drop(cloud);
-        if killed {
-            site.kill();
-            site = world.start(|_| {});
-        }
+        let (site, killed) = killed_after(&world, site, (uuid, node), before + n).await;
         gone(&site, uuid).await;
         let machine = site.reach(node, &[S::Available], crate::LIMIT).await;
         assert_eq!(machine.last_error, None, "killed after event {n}");
         Cloud::over(&site, network).assert_clean(&site).await;
         site.kill();
-        if !killed {
-            break;
-        }
-        survived += 1;
-    }
-    assert!(survived > 3, "only {survived} events were killed at");
+        killed
+    };
+    after_every_event(0, 4, round).await;
 }
 
 /// Has something done to an active server, killed after each of its events, and looks at the server, its node and its machine in the
@@ -113,10 +107,9 @@ async fn killed_while(
     (is_cut, power): (bool, Power),
     least: usize,
 ) {
-    let mut survived = 0;
-    for n in 0.. {
+    let round = async |n| {
         let world = World::new();
-        let mut site = world.start(|_| {});
+        let site = world.start(|_| {});
         let cloud = Cloud::new(&site).await;
         let node = cloud.node("n1", 2).await;
         let uuid = cloud.create(cloud.server("web")).await.unwrap();
@@ -127,13 +120,9 @@ async fn killed_while(
         let offs = bmc.offs();
         let before = events(&site, uuid, node).await;
         ask(&site, uuid).await;
-        let killed = passed(&site, uuid, node, before, n).await;
         let network = cloud.network;
         drop(cloud);
-        if killed {
-            site.kill();
-            site = world.start(|_| {});
-        }
+        let (site, killed) = killed_after(&world, site, (uuid, node), before + n).await;
         let server = settled(&site, uuid).await;
         assert_eq!((server.status(), server.fault.as_ref()), (status, None), "killed after event {n}");
         assert_eq!((server.node, server.ports.len()), (Some(node), 1), "killed after event {n}");
@@ -148,12 +137,9 @@ async fn killed_while(
         gone(&site, uuid).await;
         Cloud::over(&site, network).assert_clean(&site).await;
         site.kill();
-        if !killed {
-            break;
-        }
-        survived += 1;
-    }
-    assert!(survived >= least, "only {survived} events were killed at");
+        killed
+    };
+    after_every_event(0, least, round).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
