@@ -264,10 +264,14 @@ impl Conductor {
 
     /// `PUT …/states/power`: records the change; the reconciler makes it.
     pub async fn power(&self, uuid: Uuid, request: PowerRequest) -> Result<(), RequestError> {
+        self.power_known(&self.store().node_with_secrets(uuid).await?, request).await
+    }
+
+    /// As [`Conductor::power`], of a node that was just read.
+    pub async fn power_known(&self, known: &NodeVersion, request: PowerRequest) -> Result<(), RequestError> {
         let now = Timestamp::now();
-        let known = self.store().node_with_secrets(uuid).await?;
         self.check_served(&known.node).await?;
-        patiently(|| self.ask(&known, |edit| enter_power(edit, request, now))).await
+        patiently(|| self.ask(known, |edit| enter_power(edit, request, now))).await
     }
 }
 

@@ -5,7 +5,7 @@ use crate::members::Held;
 use crate::request::RequestError;
 use crate::runner::{self, ROUND};
 use jiff::Timestamp;
-use store::{Edit, Guard, Holder, NodeVersion, StoreError};
+use store::{Edit, Guard, NodeVersion, StoreError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,7 +52,7 @@ impl Conductor {
         let session = self.members().session();
         let takes = !session.is_over() && self.serves(&known.node) && self.store().backlog() < ROUND;
         let visits = self.visits().filter(|visits| takes && visits.has_room());
-        let taker = visits.as_ref().map(|_| Holder::new(self.hostname(), session.id()));
+        let taker = visits.as_ref().map(|_| self.holder(&session));
         let known = (&known.node, known.revision);
         let changed = self.store().edit_known(Guard::Free, known, taker.as_ref(), Timestamp::now(), change);
         let (version, claim) = changed.await?;

@@ -93,6 +93,9 @@ struct BenchArguments {
     /// Nodes of the large fleet.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2000..=1_000_000))]
     nodes: u32,
+    /// On PostgreSQL, in a cluster of its own, and not on SQLite.
+    #[arg(long)]
+    postgres: bool,
 }
 
 #[derive(Subcommand)]
@@ -341,6 +344,7 @@ fn measure(arguments: BenchArguments, benchmark: Benchmark) -> anyhow::Result<Ex
         billet: server_binary(arguments.billet)?,
         directory: arguments.dir.unwrap_or_else(std::env::temp_dir),
         nodes: usize::try_from(arguments.nodes)?,
+        is_on_postgres: arguments.postgres,
     };
     let mut table = bench::Table::default();
     let outcome = benchmark(&options, &mut table, &mut |step| eprintln!("{step} …"));

@@ -31,7 +31,8 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
     args.require("target")?;
     let target = args.text("target")?.unwrap_or("None");
     let timeout = args.integer("timeout")?;
-    let node = call.node().await?.node;
+    let row = call.node().await?;
+    let node = &row.node;
     let ident = call.parameter("node");
     let soft = matches!(target, "soft rebooting" | "soft power off");
     if (soft || timeout.is_some_and(|timeout| timeout != 0)) && !call.version.has(SOFT_POWER) {
@@ -57,6 +58,7 @@ pub async fn set(call: Call) -> Result<Reply, ApiError> {
     if node.disable_power_off && matches!(parsed, PowerTarget::Off | PowerTarget::SoftOff) {
         return Err(ApiError::conflict(format!("Failed to set node power state to {parsed}.")));
     }
-    call.state.conductor.power(node.uuid, PowerRequest { target: parsed, timeout_seconds }).await?;
+    let known = call.state.store.open_row(row).await?;
+    call.state.conductor.power_known(&known, PowerRequest { target: parsed, timeout_seconds }).await?;
     Ok(Reply::empty().at(call.url(&format!("nodes/{ident}/states"))))
 }

@@ -1,12 +1,14 @@
-//! A node that this process holds, and the gate before everything that is done under its claim.
+//! A node that this process holds: how it comes to be held, and the gate before everything that is done under its claim.
 
 use super::session::Session;
 use crate::Conductor;
+use jiff::Timestamp;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use store::{Claim, StoreError};
+use store::{Claim, Holder, NodeVersion, Served, StoreError};
+use uuid::Uuid;
 
 /// A claim, and the session that it hangs on. One that is dropped is released soon after.
 pub struct Held {
@@ -67,5 +69,40 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.conductor.members().forget(&self.claim, !self.is_settled);
+    }
+}
+
+impl Conductor {
+    /// This process in a session, as it stands in its claims.
+    pub(crate) fn holder(&self, session: &Session) -> Holder {
+        Holder::new(self.hostname(), session.id())
+    }
+
+    /// Claims a node. [`StoreError::Locked`] where somebody holds it.
+    pub async fn claim(&self, node: Uuid) -> Result<Held, StoreError> {
+        let session = self.members().session();
+        if session.is_over() {
+            return Err(StoreError::ClaimLost { node });
+        }
+        let holder = self.holder(&session);
+        let claim = self.store().claim(node, &holder).await?;
+        Ok(Held::new(self.clone(), session, claim))
+    }
+
+    /// Claims those of the served nodes that are due and free; none: this process has no session just now.
+    pub(crate) async fn claim_due(
+        &self,
+        served: &Served,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Option<Vec<(Held, Result<NodeVersion, StoreError>)>>, StoreError> {
+        let session = self.members().session();
+        if session.is_over() {
+            return Ok(None);
+        }
+        let holder = self.holder(&session);
+        let claimed = self.store().claim_due(&holder, served, now, limit).await?;
+        let held = |(claim, node)| (Held::new(self.clone(), session.clone(), claim), node);
+        Ok(Some(claimed.into_iter().map(held).collect()))
     }
 }

@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::lane::within;
-use store::{Claim, Holder, Joined, Lane, Member, NodeVersion, Presence, Served, StoreError, uptime};
+use store::{Claim, Joined, Lane, Member, Presence, StoreError, uptime};
 use telemetry::table;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -319,7 +319,7 @@ impl Conductor {
             locked(&self.members().dropped).retain(|left| left != claim);
         }
         if thoroughly {
-            let holder = Holder::new(self.hostname(), session.id());
+            let holder = self.holder(session);
             let stored = self.store().claims_of(session.id()).await?;
             let orphans: HashSet<_> = {
                 let held = locked(&self.members().held);
@@ -373,34 +373,6 @@ impl Conductor {
                 () = tokio::time::sleep(self.settings().lease / 5) => {}
             }
         }
-    }
-
-    /// Claims a node. [`StoreError::Locked`] where somebody holds it.
-    pub async fn claim(&self, node: Uuid) -> Result<Held, StoreError> {
-        let session = self.members().session();
-        if session.is_over() {
-            return Err(StoreError::ClaimLost { node });
-        }
-        let holder = Holder::new(self.hostname(), session.id());
-        let claim = self.store().claim(node, &holder).await?;
-        Ok(Held::new(self.clone(), session, claim))
-    }
-
-    /// Claims those of the served nodes that are due and free; none: this process has no session just now.
-    pub(crate) async fn claim_due(
-        &self,
-        served: &Served,
-        now: Timestamp,
-        limit: i64,
-    ) -> Result<Option<Vec<(Held, Result<NodeVersion, StoreError>)>>, StoreError> {
-        let session = self.members().session();
-        if session.is_over() {
-            return Ok(None);
-        }
-        let holder = Holder::new(self.hostname(), session.id());
-        let claimed = self.store().claim_due(&holder, served, now, limit).await?;
-        let held = |(claim, node)| (Held::new(self.clone(), session.clone(), claim), node);
-        Ok(Some(claimed.into_iter().map(held).collect()))
     }
 
     /// The processes of this site as of a moment ago, this one among them.

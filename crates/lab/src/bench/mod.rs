@@ -14,6 +14,7 @@ mod overload;
 mod power;
 mod rehearsal;
 mod server;
+mod site;
 mod table;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use overload::overload;
 pub use power::{PowerOptions, power};
 pub use rehearsal::{Phases, RehearsalOptions, rehearsal};
 use server::{Server, pause};
+use site::Site;
 pub use table::Table;
 use table::{Bar, median, milliseconds, percentile};
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// Nodes of the large fleet.
     pub nodes: usize,
+    /// On PostgreSQL, in a cluster of its own, and not on SQLite.
+    pub is_on_postgres: bool,
 }
 
 /// Measures the API into a table; `progress` hears what is being done.
@@ -66,16 +70,17 @@ pub fn api(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str))
     let failed = Error::io("creating a directory in", &options.directory);
     let dir = tempfile::tempdir_in(&options.directory).map_err(failed)?;
     let nodes = options.nodes.max(2 * SMALL);
+    let site = Site::new(options)?;
 
     progress("starting over an empty directory");
     let mut starts = Vec::new();
     for round in 0..ROUNDS {
         let place = dir.path().join(format!("start-{round}"));
         std::fs::create_dir(&place).map_err(Error::io("creating", &place))?;
-        starts.push(milliseconds(Server::start(&options.billet, &place)?.started_in));
+        starts.push(milliseconds(site.start(&place)?.started_in));
     }
     table.push("cold start, empty directory", median(&mut starts), "ms", Bar::None);
-    let server = Server::start(&options.billet, dir.path())?;
+    let server = site.start(dir.path())?;
     pause(SETTLE);
     table.push("memory, idle (VmRSS)", server.memory_mib("VmRSS")?, "MiB", Bar::None);
 
@@ -132,7 +137,7 @@ pub fn api(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str))
     progress("starting over a full directory");
     let mut starts = Vec::new();
     for _ in 0..ROUNDS {
-        starts.push(milliseconds(Server::start(&options.billet, dir.path())?.started_in));
+        starts.push(milliseconds(site.start(dir.path())?.started_in));
     }
     table.push(format!("cold start with {nodes} nodes"), median(&mut starts), "ms", Bar::None);
     Ok(())

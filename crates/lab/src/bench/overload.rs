@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::server::{Server, pause};
+use super::site::Site;
 use super::table::{Bar, Table, median, milliseconds, percentile};
 use super::{Options, SETTLE, SMALL, crowd, equip, fleet, patch, register, uuids};
 use crate::error::{Error, Result};
@@ -36,7 +37,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 pub fn overload(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let failed = Error::io("creating a directory in", &options.directory);
     let dir = tempfile::tempdir_in(&options.directory).map_err(failed)?;
-    let server = Server::start(&options.billet, dir.path())?;
+    let site = Site::new(options)?;
+    let server = site.start(dir.path())?;
     progress("registering a thousand nodes");
     register(&server, 0..SMALL)?;
     equip(&server, 0..SMALL)?;

@@ -14,6 +14,9 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks at whether it answers.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// A line for the section `[api]` that leaves authentication out.
+pub(super) const OPEN: &str = "auth = \"none\"\n";
+
 /// A running `billet serve`. Dropping it kills it, which is as good an end as any.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -32,32 +35,27 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts the server over a state directory below `dir`, without authentication, with `fake-hardware` and nothing on the network; its log
-    /// goes to `dir/log`.
+    /// Starts the server without authentication, with `fake-hardware` and nothing on the network, with lines for the section
+    /// `[conductor]`.
+    ///
+    /// # Errors
+    /// As [`Server::start_with`].
+    pub fn start_conductor(program: &Path, dir: &Path, conductor: &str) -> Result<Self> {
+        Self::start_with(program, dir, None, OPEN, conductor)
+    }
+
+    /// Starts the server over a state directory below `dir`, and over a PostgreSQL database where a URL is given, with lines for the
+    /// sections `[api]` and `[conductor]`; its log goes to `dir/log`.
     ///
     /// # Errors
     /// [`Error::Command`] with its last words when it ends at once, [`Error::Timeout`] when it does not answer.
-    pub fn start(program: &Path, dir: &Path) -> Result<Self> {
-        Self::start_with(program, dir, "auth = \"none\"\n", "")
-    }
-
-    /// As [`Server::start`], with lines for the section `[conductor]`.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
-    pub fn start_conductor(program: &Path, dir: &Path, conductor: &str) -> Result<Self> {
-        Self::start_with(program, dir, "auth = \"none\"\n", conductor)
-    }
-
-    /// As [`Server::start`], with users of its own, and the services around Ironic's.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
-    pub fn start_cloud(program: &Path, dir: &Path) -> Result<Self> {
-        Self::start_with(program, dir, "", "")
-    }
-
-    fn start_with(program: &Path, dir: &Path, api: &str, conductor: &str) -> Result<Self> {
+    pub fn start_with(
+        program: &Path,
+        dir: &Path,
+        database: Option<&str>,
+        api: &str,
+        conductor: &str,
+    ) -> Result<Self> {
         let config = dir.join("billet.toml");
         let settings = format!(
             "[api]\n{api}enabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n\
@@ -68,13 +66,16 @@ impl Server {
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&config).arg("--state-dir").arg(dir.join("state"));
         command.args(["--listen", &address.to_string()]);
+        if let Some(database) = database {
+            command.args(["--database", database]);
+        }
         Self::spawn(command, address, ("/healthcheck", READY_LIMIT), &dir.join("log"))
     }
 
     /// Starts any server, and waits until `path` is answered with 200, so long at most.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// As [`Server::start_with`].
     pub fn spawn(
         mut command: Command,
         address: SocketAddr,

@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::server::{Server, pause};
+use super::server::pause;
+use super::site::Site;
 use super::table::{Bar, Table, median, milliseconds};
 use super::{Options, ROUNDS};
 use crate::error::{Error, Result};
@@ -32,16 +33,17 @@ const AUTH: &str = "/identity/v3/auth/tokens";
 pub fn cloud(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let failed = Error::io("creating a directory in", &options.directory);
     let dir = tempfile::tempdir_in(&options.directory).map_err(failed)?;
+    let site = Site::new(options)?;
     progress("starting over an empty directory");
     let mut starts = Vec::new();
     for round in 0..ROUNDS {
         let place = dir.path().join(format!("start-{round}"));
         std::fs::create_dir(&place).map_err(Error::io("creating", &place))?;
-        starts.push(milliseconds(Server::start_cloud(&options.billet, &place)?.started_in));
+        starts.push(milliseconds(site.start_cloud(&place)?.started_in));
     }
     table.push("first start to ready, empty directory", median(&mut starts), "ms", Bar::Below(300.0));
 
-    let server = Server::start_cloud(&options.billet, dir.path())?;
+    let server = site.start_cloud(dir.path())?;
     pause(SETTLE);
     table.push("memory, idle (VmRSS)", server.memory_mib("VmRSS")?, "MiB", Bar::Below(40.0));
     progress("issuing tokens");
