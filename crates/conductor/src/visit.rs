@@ -68,12 +68,18 @@ impl<'a> Visit<'a> {
 
     /// Changes the node on disk and in hand, with events in the same transaction. `change` is made on the node in hand, and once more
     /// on the node as it is if that is another one by now: what it finds out counts when this returns.
+    ///
+    /// Where this fails, or is dropped half-way, the change may have been written or not. What was to be written later goes with it, since it must
+    /// not be made a second time: the next visit finds out from the node what is left to do, as after a crash.
     pub async fn edit(&mut self, mut change: impl FnMut(&mut store::Edit)) -> Result<(), Failure> {
         let now = self.now();
         let seen = self.seen().clone();
         let mut release = false;
-        let known = (self.stored.as_ref().unwrap_or(&self.node), self.revision);
-        let later = &self.later;
+        let later = std::mem::take(&mut self.later);
+        if let Some(stored) = self.stored.take() {
+            self.node = stored;
+        }
+        let known = (&self.node, self.revision);
         let written = self.conductor.store().edit_held(self.held.claim(), known, now, |edit| {
             edit.events.extend(seen.iter().cloned());
             later.iter().for_each(|earlier| earlier(edit));
@@ -100,7 +106,6 @@ impl<'a> Visit<'a> {
     /// Takes up a version of the node that was just read or written.
     fn take(&mut self, version: NodeVersion) {
         self.stored = None;
-        self.later.clear();
         self.node = version.node;
         self.revision = version.revision;
         self.read_at = Instant::now();
@@ -191,16 +196,46 @@ impl<'a> Visit<'a> {
 mod tests {
     use super::*;
     use crate::Settings;
-    use store::{Holder, StoreError};
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use store::{Holder, Store, StoreError};
     use uuid::Uuid;
 
-    #[tokio::test]
-    async fn what_was_seen_is_told_though_the_claim_was_lost() {
+    async fn site() -> (tempfile::TempDir, Store, Node, Conductor) {
         let dir = tempfile::tempdir().unwrap();
         let store = store::testing::open(dir.path()).await.unwrap();
         let node = Node::new(Uuid::new_v4(), "fake-hardware", Timestamp::now());
         store.create_node(&node, &[]).await.unwrap();
         let conductor = Conductor::new(store.clone(), Settings::new("here", dir.path()), Arc::default());
+        (dir, store, node, conductor)
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_broken_off_after_it_was_written_is_not_made_again() {
+        let (_dir, store, node, conductor) = site().await;
+        let held = conductor.claim(node.uuid).await.unwrap();
+        let mut visit = Visit::new(&conductor, &held, store.node_with_secrets(node.uuid).await.unwrap());
+        visit.edit_later(|edit| edit.node.nudges += 1);
+        let nudges = async || store.node_with_secrets(node.uuid).await.unwrap().node.nudges;
+        {
+            let mut edit = std::pin::pin!(visit.edit(|_| {}));
+            while poll_fn(|context| Poll::Ready(edit.as_mut().poll(context).is_pending())).await {
+                // On SQLite its commit is under way by now; on PostgreSQL it has to be asked until the statement is out.
+                while nudges().await == 0 && !store.is_shared() {
+                    tokio::task::yield_now().await;
+                }
+                if nudges().await > 0 {
+                    break;
+                }
+            }
+        }
+        visit.flush().await.unwrap();
+        assert_eq!(nudges().await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_is_told_though_the_claim_was_lost() {
+        let (_dir, store, node, conductor) = site().await;
         let held = conductor.claim(node.uuid).await.unwrap();
         let mut visit = Visit::new(&conductor, &held, store.node_with_secrets(node.uuid).await.unwrap());
         visit.note(LogEvent::new(Some(node.uuid), Timestamp::now(), EventKind::Agent, "standby.sync", ""));
