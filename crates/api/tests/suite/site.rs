@@ -111,7 +111,7 @@ impl Site {
         let bmcs = Arc::new(bmc::Registry::new(Default::default()));
         let storage = images::Backend::directory(&dir.path().join("storage")).unwrap();
         let mut conductor_settings = conductor::Settings::new("seed", dir.path()).with_storage(storage);
-        // Nobody asks a BMC but for what a test asked: a sweep may come while a conductor works or not.
+        // A BMC is asked for what a test does and for nothing else: whether a sweep came between would be chance.
         conductor_settings.power_sync.interval = Duration::ZERO;
         let conductor = Conductor::new(store.clone(), conductor_settings, bmcs);
         let settings =
