@@ -105,7 +105,6 @@ impl<'a> Visit<'a> {
 
     /// Takes up a version of the node that was just read or written.
     fn take(&mut self, version: NodeVersion) {
-        self.stored = None;
         self.node = version.node;
         self.revision = version.revision;
         self.read_at = Instant::now();

@@ -67,17 +67,7 @@ impl Site {
 
     /// Waits until the node has this many events; false if it is over before that.
     pub async fn has_events(&self, uuid: Uuid, count: usize, is_over: impl Fn(&Node) -> bool) -> bool {
-        loop {
-            // The events after the node: once that has come to its end, they are all there.
-            let is_over = is_over(&self.node(uuid).await);
-            if self.event_count(uuid).await >= count {
-                return true;
-            }
-            if is_over {
-                return false;
-            }
-            tokio::task::yield_now().await;
-        }
+        come_to(count, || self.event_count(uuid), async || is_over(&self.node(uuid).await)).await
     }
 
     /// As [`reach`], of this site's store.
@@ -91,6 +81,21 @@ impl Drop for Site {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Waits until there are so many events; false if it is over with fewer.
+pub async fn come_to(count: usize, events: impl AsyncFn() -> usize, is_over: impl AsyncFn() -> bool) -> bool {
+    loop {
+        // The events afterwards: on a busy machine it may end between two looks, and once it has, they are all there.
+        let is_over = is_over().await;
+        if events().await >= count {
+            return true;
+        }
+        if is_over {
+            return false;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

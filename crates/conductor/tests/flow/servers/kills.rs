@@ -2,7 +2,7 @@
 
 use super::cloud::{Cloud, OTHER_IMAGE, assert_nothing_twice, by, gone, settled};
 use crate::World;
-use crate::site::{Site, after_every_event};
+use crate::site::{Site, after_every_event, come_to};
 use bmc::PowerState as Power;
 use conductor::{RebootKind, Rebuild};
 use model::Secret;
@@ -23,30 +23,16 @@ async fn events(site: &Site, server: Uuid, node: Uuid) -> usize {
 /// Kills the conductor when there are so many events, and starts another; `false` where the server was done before that. Nobody else may
 /// have the store by then.
 async fn killed_after(world: &World, site: Site, (server, node): (Uuid, Uuid), count: usize) -> (Site, bool) {
-    if !passed(&site, server, node, count).await {
+    let is_over = async || match site.store.get::<Server>(&server.to_string()).await {
+        Ok(server) => server.task_state.is_none(),
+        Err(StoreError::NotFound { .. }) => true,
+        Err(error) => panic!("{error}"),
+    };
+    if !come_to(count, || events(&site, server, node), is_over).await {
         return (site, false);
     }
     site.kill();
     (world.start(|_| {}), true)
-}
-
-/// Waits for so many events; `false` where it ended with fewer.
-async fn passed(site: &Site, server: Uuid, node: Uuid, count: usize) -> bool {
-    loop {
-        let is_over = match site.store.get::<Server>(&server.to_string()).await {
-            Ok(server) => server.task_state.is_none(),
-            Err(StoreError::NotFound { .. }) => true,
-            Err(error) => panic!("{error}"),
-        };
-        // Counted after the look: on a busy machine it may have ended between two of them, and its last events count too.
-        if events(site, server, node).await >= count {
-            return true;
-        }
-        if is_over {
-            return false;
-        }
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
