@@ -92,14 +92,15 @@ impl Cluster {
         self.server.as_ref().map(Child::id)
     }
 
-    /// Makes a database.
+    /// Makes a database; out comes its URL.
     ///
     /// # Errors
     /// What `createdb` said.
-    pub fn create_database(&self, name: &str) -> Result<()> {
+    pub fn create_database(&self, name: &str) -> Result<String> {
         let mut createdb = self.command("createdb");
         createdb.arg("--host").arg(self.dir.path()).args(["--username", SUPERUSER, "--", name]);
-        process::output(&mut createdb).map(drop)
+        process::output(&mut createdb)?;
+        Ok(format!("{}/{name}", self.url()))
     }
 
     /// Ends the server as a power failure would.

@@ -73,13 +73,8 @@ pub fn api(options: &Options, table: &mut Table, progress: &mut dyn FnMut(&str))
     let site = Site::new(options)?;
 
     progress("starting over an empty directory");
-    let mut starts = Vec::new();
-    for round in 0..ROUNDS {
-        let place = dir.path().join(format!("start-{round}"));
-        std::fs::create_dir(&place).map_err(Error::io("creating", &place))?;
-        starts.push(milliseconds(site.start(&place)?.started_in));
-    }
-    table.push("cold start, empty directory", median(&mut starts), "ms", Bar::None);
+    let first_start = site.first_start(dir.path(), Site::start)?;
+    table.push("cold start, empty directory", first_start, "ms", Bar::None);
     let server = site.start(dir.path())?;
     pause(SETTLE);
     table.push("memory, idle (VmRSS)", server.memory_mib("VmRSS")?, "MiB", Bar::None);

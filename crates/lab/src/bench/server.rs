@@ -56,6 +56,21 @@ impl Server {
         api: &str,
         conductor: &str,
     ) -> Result<Self> {
+        let (command, address) = Self::command(program, dir, database, api, conductor)?;
+        Self::spawn(command, address, ("/healthcheck", READY_LIMIT), &dir.join("log"))
+    }
+
+    /// What [`Server::start_with`] starts, and the address that it will listen on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when its settings can't be written, or no port is free.
+    pub fn command(
+        program: &Path,
+        dir: &Path,
+        database: Option<&str>,
+        api: &str,
+        conductor: &str,
+    ) -> Result<(Command, SocketAddr)> {
         let config = dir.join("billet.toml");
         let settings = format!(
             "[api]\n{api}enabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n\
@@ -69,7 +84,7 @@ impl Server {
         if let Some(database) = database {
             command.args(["--database", database]);
         }
-        Self::spawn(command, address, ("/healthcheck", READY_LIMIT), &dir.join("log"))
+        Ok((command, address))
     }
 
     /// Starts any server, and waits until `path` is answered with 200, so long at most.

@@ -1,10 +1,12 @@
 //! Where servers under measurement keep what they know.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::Options;
 use super::server::{OPEN, Server};
+use super::table::{median, milliseconds};
+use super::{Options, ROUNDS};
 use crate::error::{Error, Result};
 use crate::postgres::{Cluster, Durability};
 
@@ -13,8 +15,8 @@ use crate::postgres::{Cluster, Durability};
 pub(super) struct Site {
     billet: PathBuf,
     cluster: Option<Cluster>,
-    /// Directories whose databases are made; the place of one is in its database's name.
-    known: RefCell<Vec<PathBuf>>,
+    /// URLs of the databases that are made, by the directory that each belongs to.
+    databases: RefCell<HashMap<PathBuf, String>>,
 }
 
 impl Site {
@@ -28,7 +30,7 @@ impl Site {
             runtime.block_on(Cluster::start(Durability::Full))
         };
         let cluster = options.is_on_postgres.then(start).transpose()?;
-        Ok(Self { billet: options.billet.clone(), cluster, known: RefCell::default() })
+        Ok(Self { billet: options.billet.clone(), cluster, databases: RefCell::default() })
     }
 
     /// Starts a server without authentication, with `fake-hardware` and nothing on the network.
@@ -47,16 +49,28 @@ impl Site {
         Server::start_with(&self.billet, dir, self.database(dir)?.as_deref(), "", "")
     }
 
+    /// How long a first start takes, milliseconds: the median of several, each by `start` over an empty directory below `dir`.
+    ///
+    /// # Errors
+    /// As `start`, and when a directory can't be made.
+    pub fn first_start(&self, dir: &Path, start: impl Fn(&Self, &Path) -> Result<Server>) -> Result<f64> {
+        let starts = (0..ROUNDS).map(|round| {
+            let place = dir.join(format!("start-{round}"));
+            std::fs::create_dir(&place).map_err(Error::io("creating", &place))?;
+            Ok(milliseconds(start(self, &place)?.started_in))
+        });
+        Ok(median(&mut starts.collect::<Result<Vec<_>>>()?))
+    }
+
     /// URL of a directory's database on PostgreSQL.
     fn database(&self, dir: &Path) -> Result<Option<String>> {
         let Some(cluster) = &self.cluster else { return Ok(None) };
-        let mut known = self.known.borrow_mut();
-        let number = known.iter().position(|known| known == dir).unwrap_or(known.len());
-        let name = format!("billet{number}");
-        if number == known.len() {
-            cluster.create_database(&name)?;
-            known.push(dir.to_owned());
+        let mut databases = self.databases.borrow_mut();
+        if let Some(url) = databases.get(dir) {
+            return Ok(Some(url.clone()));
         }
-        Ok(Some(format!("{}/{name}", cluster.url())))
+        let url = cluster.create_database(&format!("billet{}", databases.len()))?;
+        databases.insert(dir.to_owned(), url.clone());
+        Ok(Some(url))
     }
 }

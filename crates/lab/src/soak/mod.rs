@@ -116,8 +116,7 @@ async fn run(
 ) -> Result<Outcome> {
     say("starting the database");
     let mut cluster = Cluster::start(Durability::Full).await?;
-    cluster.create_database(DATABASE)?;
-    let url = format!("{}/{DATABASE}", cluster.url());
+    let url = cluster.create_database(DATABASE)?;
     say("starting the processes");
     let mut site = Site::new(dir, &cluster, options)?;
     site.start_all().await?;

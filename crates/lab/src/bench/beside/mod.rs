@@ -139,10 +139,10 @@ fn prepare(
         Databases::Network => {
             let mariadb = MariaDb::start()?;
             let postgres = runtime.block_on(Cluster::start(Durability::Full))?;
-            postgres.create_database(DATABASE)?;
+            let url = postgres.create_database(DATABASE)?;
             places = format!("Ironic on MariaDB {}, Billet on PostgreSQL", mariadb.version()?);
             for_ironic = Some((mariadb.url(), mariadb.pid()));
-            for_billet = postgres.pid().map(|pid| (format!("{}/{DATABASE}", postgres.url()), pid));
+            for_billet = postgres.pid().map(|pid| (url, pid));
             servers = Some((mariadb, postgres));
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::tree::{Memory, Tree};
-use crate::bench::server::{Server, free_port};
+use crate::bench::server::{OPEN, Server, free_port};
 use crate::error::{Error, Result};
 use crate::process;
 
@@ -98,31 +98,19 @@ impl Product {
     /// never; all else of that is as it is by default.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// As [`Server::spawn`].
     pub fn start(&self, power_sync: u32) -> Result<Running> {
-        let interval = format!("[conductor]\nsync_power_state_interval = {power_sync}\n");
+        let interval = format!("sync_power_state_interval = {power_sync}\n");
         let (command, address) = match &self.kind {
             Kind::Ironic { prepared: Prepared { command, environment, .. }, address, .. } => {
-                let file = self.write("interval.conf", &interval)?;
+                let file = self.write("interval.conf", &format!("[conductor]\n{interval}"))?;
                 let mut ironic = Command::new(command.first().map_or("", String::as_str));
                 // What the second file says holds.
                 ironic.args(command.iter().skip(1)).arg("--config-file").arg(file).envs(environment);
                 (ironic, *address)
             }
             Kind::Billet { program } => {
-                let settings = format!(
-                    "[api]\nauth = \"none\"\nenabled_hardware_types = [\"fake-hardware\", \"ipmi\"]\n[netboot]\nenabled = false\n\
-                     {interval}"
-                );
-                let (file, address) = (self.write("billet.toml", &settings)?, free_port()?);
-                let mut billet = Command::new(program);
-                billet.arg("serve").arg("--config").arg(file);
-                billet.arg("--state-dir").arg(self.dir.join("state"));
-                billet.args(["--listen", &address.to_string()]);
-                if let Some(url) = &self.database {
-                    billet.args(["--database", url]);
-                }
-                (billet, address)
+                Server::command(program, &self.dir, self.database.as_deref(), OPEN, &interval)?
             }
         };
         let server = Server::spawn(command, address, (READY, READY_LIMIT), &self.log())?;
